@@ -1,0 +1,1 @@
+"""Synthetic speech with exact references: sentences, voices, synthesis, conversations."""

@@ -1,0 +1,211 @@
+"""Conversations with exact references: turns, pauses, overlap, room and noise."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.signal import fftconvolve
+
+from demo.speech.sentences import Split, sentences
+from demo.speech.synthesis import SAMPLE_RATE, Samples, SpokenWord, Utterance, synthesise
+from demo.speech.voices import Voice
+
+Speak = Callable[[Voice, Random], Utterance]
+"""Gives the next utterance of a voice: freshly synthesised, or out of a bank."""
+
+_PEAK: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a conversation is held and recorded. Pairs are ranges, drawn from uniformly.
+
+    Attributes:
+        sentences_per_turn: how many sentences a speaker says in a row.
+        gap: seconds between sentences of one turn.
+        pause: seconds between turns.
+        long_pause: seconds of the one pause in six that is long.
+        overlap_share: share of turn changes at which the next speaker starts too early.
+        overlap: seconds by which they do.
+        speaker_gain: decibels, one for each speaker.
+        room_share: share of speakers that are heard through a room.
+        snr: decibels of speech over noise; the noise is coloured.
+        lead: seconds of silence before the first and after the last turn.
+
+    """
+
+    sentences_per_turn: tuple[int, int] = (1, 3)
+    gap: tuple[float, float] = (0.08, 0.45)
+    pause: tuple[float, float] = (0.1, 0.6)
+    long_pause: tuple[float, float] = (0.8, 2.5)
+    overlap_share: float = 0.2
+    overlap: tuple[float, float] = (0.2, 0.7)
+    speaker_gain: tuple[float, float] = (-4.0, 4.0)
+    room_share: float = 0.3
+    snr: tuple[float, float] = (15.0, 40.0)
+    lead: tuple[float, float] = (0.1, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sentence in its place: `start` is seconds from the start of the conversation."""
+
+    start: float
+    utterance: Utterance
+
+    @property
+    def speaker(self) -> str:
+        return self.utterance.voice.label
+
+    @property
+    def end(self) -> float:
+        """Seconds from the start of the conversation."""
+        return self.start + self.utterance.duration
+
+    @property
+    def words(self) -> tuple[SpokenWord, ...]:
+        """Words with times from the start of the conversation."""
+        return tuple(
+            SpokenWord(w.text, w.start + self.start, w.end + self.start)
+            for w in self.utterance.words
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A recording, float32 mono at 16 kHz, and what is said in it, ordered by start."""
+
+    samples: Samples
+    parts: tuple[Part, ...] = field(default=())
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / SAMPLE_RATE
+
+
+def fresh_speech(split: Split) -> Speak:
+    """Synthesise every utterance anew, from the sentences of one split."""
+
+    def speak(voice: Voice, rng: Random) -> Utterance:
+        return synthesise(next(sentences(split, rng)), voice.varied(rng))
+
+    return speak
+
+
+def converse(
+    voices: Sequence[Voice],
+    *,
+    seconds: float,
+    speak: Speak,
+    rng: Random,
+    manner: Manner | None = None,
+) -> Conversation:
+    """Let some voices talk for about so many seconds, every voice at least once.
+
+    The last turn ends before `seconds` where that is possible with whole sentences; the
+    conversation is as long as what is said in it.
+
+    Args:
+        voices: who speaks, at least one.
+        seconds: how long to go on.
+        speak: where utterances come from.
+        rng: the only source of chance: the same state gives the same conversation.
+        manner: how it is held; `Manner()` where None.
+
+    """
+    manner = manner or Manner()
+    parts = _schedule(voices, seconds=seconds, speak=speak, rng=rng, manner=manner)
+    end = max(part.end for part in parts) + rng.uniform(*manner.lead)
+    samples = np.zeros(int(end * SAMPLE_RATE) + 1, dtype=np.float32)
+    rooms = {v.label: _room(rng) if rng.random() < manner.room_share else None for v in voices}
+    gains = {v.label: rng.uniform(*manner.speaker_gain) for v in voices}
+    for part in parts:
+        wave = _levelled(part.utterance.samples, gains[part.speaker] + rng.uniform(-2, 2))
+        if (room := rooms[part.speaker]) is not None:
+            wave = fftconvolve(wave, room).astype(np.float32)
+        first = round(part.start * SAMPLE_RATE)
+        wave = wave[: len(samples) - first]
+        samples[first : first + len(wave)] += wave
+    samples += noise(len(samples), level_db=_level_db(samples) - rng.uniform(*manner.snr), rng=rng)
+    peak = float(np.abs(samples).max())
+    return Conversation(samples * min(1.0, _PEAK / peak), tuple(sorted(parts, key=_by_start)))
+
+
+def noise(count: int, *, level_db: float, rng: Random) -> Samples:
+    """Coloured noise: power falls with frequency to a random exponent between 0 and 2.
+
+    Args:
+        count: samples at 16 kHz.
+        level_db: root mean square, in decibels of full scale.
+        rng: chance.
+
+    """
+    generator = np.random.default_rng(rng.getrandbits(32))
+    spectrum = np.fft.rfft(generator.standard_normal(count))
+    colour = np.arange(1, len(spectrum) + 1, dtype=np.float64) ** (-rng.uniform(0, 1))
+    wave = np.fft.irfft(spectrum * colour, count)
+    wave *= 10 ** (level_db / 20) / (np.sqrt(np.mean(wave**2)) + 1e-12)
+    return wave.astype(np.float32)
+
+
+def _schedule(
+    voices: Sequence[Voice], *, seconds: float, speak: Speak, rng: Random, manner: Manner
+) -> list[Part]:
+    parts: list[Part] = []
+    waiting = rng.sample(list(voices), len(voices))
+    clock = rng.uniform(*manner.lead)
+    previous: Voice | None = None
+    free = dict.fromkeys((v.label for v in voices), 0.0)  # nobody talks over themselves
+    while True:
+        others = [v for v in voices if v is not previous] or list(voices)
+        voice = waiting.pop() if waiting else rng.choice(others)
+        start = max(clock + _step(rng, manner, first=previous is None), free[voice.label], 0.0)
+        for _ in range(rng.randint(*manner.sentences_per_turn)):
+            utterance = speak(voice, rng)
+            if start + utterance.duration > seconds and parts and not waiting:
+                return parts
+            parts.append(Part(start, utterance))
+            start += utterance.duration + rng.uniform(*manner.gap)
+        clock = max(part.end for part in parts)
+        free[voice.label] = clock + manner.gap[0]
+        previous = voice
+
+
+def _step(rng: Random, manner: Manner, *, first: bool) -> float:
+    """Seconds from the end of all speech so far to the next turn; negative where they overlap."""
+    if first:
+        return 0.0
+    if rng.random() < manner.overlap_share:
+        return -rng.uniform(*manner.overlap)
+    return rng.uniform(*(manner.long_pause if rng.random() < 1 / 6 else manner.pause))
+
+
+def _by_start(part: Part) -> float:
+    return part.start
+
+
+def _level_db(samples: Samples) -> float:
+    """Level of what is not silence, in decibels of full scale."""
+    loud = samples[np.abs(samples) > 1e-4]
+    return float(10 * np.log10(np.mean(loud**2) + 1e-12)) if loud.size else -100.0
+
+
+def _levelled(samples: Samples, gain_db: float) -> Samples:
+    """The utterance at -23 dB of full scale, plus a gain."""
+    return samples * np.float32(10 ** ((gain_db - 23.0 - _level_db(samples)) / 20))
+
+
+def _room(rng: Random) -> npt.NDArray[np.float32]:
+    """A synthetic room: a direct path, then noise that decays by 60 dB in 0.12 to 0.45 s."""
+    decay = rng.uniform(0.12, 0.45)
+    count = int(decay * SAMPLE_RATE)
+    generator = np.random.default_rng(rng.getrandbits(32))
+    tail = generator.standard_normal(count) * 10 ** (-3 * np.arange(count) / count)
+    tail *= 10 ** (-rng.uniform(6, 14) / 20) / (np.sqrt(np.sum(tail**2)) + 1e-12)
+    tail[: SAMPLE_RATE // 500] = 0.0
+    tail[0] = 1.0
+    return tail.astype(np.float32)
