@@ -1,0 +1,1 @@
+"""The handler library that every Parley endpoint shares."""

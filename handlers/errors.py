@@ -1,0 +1,272 @@
+"""Every way in which a job can fail.
+
+    ParleyError
+    ├── InvalidRequest                 invalid_request
+    │   ├── AudioMissing               audio_missing
+    │   ├── AudioAmbiguous             audio_ambiguous
+    │   ├── UnknownOption              unknown_option
+    │   ├── UnknownFormat              unknown_format
+    │   └── InvalidSpeakerCount        invalid_speaker_count
+    ├── AudioError
+    │   ├── InvalidEncoding            audio_encoding_invalid
+    │   ├── AudioUnreadable            audio_unreadable
+    │   ├── AudioTruncated             audio_truncated
+    │   ├── AudioEmpty                 audio_empty
+    │   ├── AudioTooLong               audio_too_long
+    │   ├── AudioTooLarge              audio_too_large
+    │   └── DownloadError
+    │       ├── AddressForbidden       audio_address_forbidden
+    │       ├── DownloadRefused        audio_download_refused
+    │       ├── RedirectLoop           audio_redirect_loop
+    │       ├── HostUnreachable        audio_host_unreachable    retryable
+    │       ├── HostFailed             audio_host_failed         retryable
+    │       └── DownloadTimedOut       audio_download_timed_out  retryable
+    ├── ModelError
+    │   ├── ModelMissing               model_missing
+    │   ├── ModelAccessDenied          model_access_denied
+    │   └── ModelBroken                model_broken
+    └── WorkerError
+        ├── OutOfMemory                out_of_memory             retryable
+        ├── ResultTooLarge             result_too_large
+        └── InternalError              internal_error            retryable
+
+A leaf has a stable `code`, says by `retryable` whether the same job may succeed when it is sent
+again, and carries one message whose last sentence says what to do. Messages never hold secrets:
+an address is shown without its user, its query and its fragment.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, TypedDict
+
+
+class ErrorBody(TypedDict):
+    """A failure as a caller sees it."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class ParleyError(Exception):
+    """A failure that a caller can act on."""
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+
+    def body(self) -> ErrorBody:
+        """The failure as a caller sees it, ready for JSON."""
+        return {"code": self.code, "message": str(self), "retryable": self.retryable}
+
+
+class InvalidRequest(ParleyError, ValueError):
+    """The job asks for something that cannot be."""
+
+    code = "invalid_request"
+
+
+class AudioMissing(InvalidRequest):
+    """The job names no audio."""
+
+    code = "audio_missing"
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        super().__init__(f"The job names no audio. Give one of: {', '.join(sources)}.")
+
+
+class AudioAmbiguous(InvalidRequest):
+    """The job names several audio sources."""
+
+    code = "audio_ambiguous"
+
+    def __init__(self, given: Sequence[str]) -> None:
+        super().__init__(
+            f"The job names audio {len(given)} times. Keep one of: {', '.join(given)}."
+        )
+
+
+class UnknownOption(InvalidRequest):
+    """The job holds a field that no endpoint knows."""
+
+    code = "unknown_option"
+
+    def __init__(self, name: str, *, suggestion: str | None, known: Sequence[str]) -> None:
+        advice = f"Did you mean {suggestion!r}?" if suggestion else "Remove it."
+        super().__init__(f"Unknown option {name!r}. {advice} Options: {', '.join(known)}.")
+
+
+class UnknownFormat(InvalidRequest):
+    """The job asks for an output format that does not exist."""
+
+    code = "unknown_format"
+
+    def __init__(self, name: str, *, suggestion: str | None, known: Sequence[str]) -> None:
+        advice = f"Did you mean {suggestion!r}? " if suggestion else ""
+        super().__init__(
+            f"Unknown output format {name!r}. {advice}Choose from: {', '.join(known)}."
+        )
+
+
+class InvalidSpeakerCount(InvalidRequest):
+    """The numbers of speakers contradict each other, or are impossible."""
+
+    code = "invalid_speaker_count"
+
+
+class AudioError(ParleyError):
+    """The audio cannot be had or used."""
+
+
+class InvalidEncoding(AudioError, ValueError):
+    """Inline audio is not base64."""
+
+    code = "audio_encoding_invalid"
+
+
+class AudioUnreadable(AudioError):
+    """What was sent is not audio in any format that can be decoded."""
+
+    code = "audio_unreadable"
+
+
+class AudioTruncated(AudioError):
+    """The audio ends before its own header says."""
+
+    code = "audio_truncated"
+
+
+class AudioEmpty(AudioError):
+    """The audio holds not one sample."""
+
+    code = "audio_empty"
+
+
+class AudioTooLong(AudioError):
+    """The audio lasts longer than the endpoint accepts."""
+
+    code = "audio_too_long"
+
+    def __init__(self, *, limit: float) -> None:
+        super().__init__(
+            f"The audio is longer than {limit:.0f} s. Send it in parts, or raise "
+            "PARLEY_MAX_AUDIO_SECONDS on the endpoint."
+        )
+
+
+class AudioTooLarge(AudioError):
+    """The audio has more bytes than the endpoint accepts."""
+
+    code = "audio_too_large"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(
+            f"The audio is larger than {limit} bytes. Send it compressed (FLAC, Opus), or raise "
+            "PARLEY_MAX_AUDIO_BYTES on the endpoint."
+        )
+
+
+class DownloadError(AudioError):
+    """The audio's URL gave no audio."""
+
+
+class AddressForbidden(DownloadError):
+    """The URL points into a private network, or is no http(s) URL."""
+
+    code = "audio_address_forbidden"
+
+
+class DownloadRefused(DownloadError):
+    """The host answered that it will not give the audio: 4xx."""
+
+    code = "audio_download_refused"
+
+    def __init__(self, *, address: str, status: int) -> None:
+        self.status = status
+        super().__init__(
+            f"{address} answered HTTP {status}. Check that the URL is right, public or signed, "
+            "and not expired."
+        )
+
+
+class RedirectLoop(DownloadError):
+    """The URL redirects too often."""
+
+    code = "audio_redirect_loop"
+
+
+class HostUnreachable(DownloadError):
+    """The URL's host cannot be found or connected to."""
+
+    code = "audio_host_unreachable"
+    retryable = True
+
+
+class HostFailed(DownloadError):
+    """The host answered 5xx or 429, or broke off, also when asked again."""
+
+    code = "audio_host_failed"
+    retryable = True
+
+
+class DownloadTimedOut(DownloadError):
+    """The host is slower than the endpoint's deadline."""
+
+    code = "audio_download_timed_out"
+    retryable = True
+
+
+class ModelError(ParleyError):
+    """A model cannot be used by this worker."""
+
+
+class ModelMissing(ModelError):
+    """A model's files are nowhere to be found."""
+
+    code = "model_missing"
+
+
+class ModelAccessDenied(ModelError):
+    """The hub refuses a model: gated, private, or a wrong token."""
+
+    code = "model_access_denied"
+
+
+class ModelBroken(ModelError):
+    """A model's files are there and cannot be loaded."""
+
+    code = "model_broken"
+
+
+class WorkerError(ParleyError):
+    """The worker could not finish a sound job."""
+
+
+class OutOfMemory(WorkerError, MemoryError):
+    """An engine ran out of memory."""
+
+    code = "out_of_memory"
+    retryable = True
+
+
+class ResultTooLarge(WorkerError):
+    """The reply is larger than the platform delivers."""
+
+    code = "result_too_large"
+
+    def __init__(self, *, size: int, limit: int) -> None:
+        super().__init__(
+            f"The reply has {size} bytes, the platform delivers {limit}. Ask for fewer formats, "
+            "set word_timestamps to false, or send the audio in parts."
+        )
+
+
+class InternalError(WorkerError):
+    """A defect of Parley. The worker's log holds the traceback under the job's id."""
+
+    code = "internal_error"
+    retryable = True
+
+    def __init__(self, *, job: str) -> None:
+        super().__init__(
+            f"The worker met an unexpected error in job {job}. Send the job again; if it fails "
+            "again, report it with the worker's log of this job."
+        )

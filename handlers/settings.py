@@ -1,0 +1,58 @@
+"""The environment, read once."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+
+
+class Settings(BaseSettings):
+    """What an operator can set; each field is the variable PARLEY_<FIELD>, unless it says else."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PARLEY_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    transcriber_model: str = "nvidia/parakeet-tdt-0.6b-v2"
+    """Repository `organisation/name`, or a local path, of the transcriber."""
+    diarizer_model: str = "pyannote/speaker-diarization-community-1"
+    """Repository `organisation/name`, or a local folder, of the diarization pipeline."""
+    device: DeviceChoice = "auto"
+    """`auto` takes a GPU where there is one."""
+
+    max_audio_bytes: int = Field(default=2 * 1024**3, gt=0)
+    """Largest recording that is accepted, as it is sent."""
+    max_audio_seconds: float = Field(default=6 * 3600, gt=0)
+    """Longest recording that is accepted."""
+    max_result_bytes: int = Field(default=19_000_000, gt=0)
+    """Largest reply; RunPod silently loses what is above 20 MB."""
+
+    download_connect_seconds: float = Field(default=10, gt=0)
+    """Deadline of one connection to the audio's host."""
+    download_idle_seconds: float = Field(default=30, gt=0)
+    """Longest wait for the next bytes of a download."""
+    download_total_seconds: float = Field(default=600, gt=0)
+    """Deadline of a download with its redirects and retries."""
+    download_attempts: int = Field(default=3, ge=1, le=10)
+    """How often a download is tried where trying again can help."""
+    allow_private_addresses: bool = False
+    """Let audio URLs point to private networks and this machine: for development alone."""
+
+    window_seconds: float = Field(default=30, ge=5, le=600)
+    """Longest stretch of audio that the transcriber sees at once."""
+    window_batch: int = Field(default=4, ge=1, le=128)
+    """Windows that the transcriber decodes together."""
+    progress_interval_seconds: float = Field(default=1, ge=0)
+    """Least time between two progress messages of one job."""
+
+    hf_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+    )
+    """HF_TOKEN: reads gated repositories."""
+    hub_cache: Path | None = Field(default=None, validation_alias="HF_HUB_CACHE")
+    """HF_HUB_CACHE: where the hub's files are kept."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """How much the worker logs. Transcripts are logged at DEBUG only."""

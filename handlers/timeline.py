@@ -1,0 +1,97 @@
+"""What is said, by whom, when: frozen values. Times are seconds from the start of the audio."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as the transcriber wrote it, punctuation included.
+
+    Attributes:
+        text: without surrounding space.
+        start: seconds.
+        end: seconds, at or after `start`.
+        confidence: the transcriber's, 0 to 1, where it gives one.
+        speaker: who said it, once speakers are assigned.
+        speaker_confidence: share of the word that lies in the speaker's turns, 0 to 1.
+        overlap: somebody else speaks during this word.
+
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+    speaker: str | None = None
+    speaker_confidence: float | None = None
+    overlap: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Turn:
+    """A stretch of speech of one speaker."""
+
+    start: float
+    end: float
+    speaker: str
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Diarization:
+    """Who speaks when.
+
+    Attributes:
+        turns: ordered by start; turns of different speakers may overlap.
+        exclusive: ordered by start; at most one speaker at any time.
+        embeddings: one vector per speaker, where the engine gives them.
+
+    """
+
+    turns: tuple[Turn, ...] = ()
+    exclusive: tuple[Turn, ...] = ()
+    embeddings: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive words of one speaker: about a sentence, a line of a subtitle."""
+
+    start: float
+    end: float
+    text: str
+    speaker: str | None = None
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """How long one speaker talks in all, in seconds, and in how many segments."""
+
+    label: str
+    seconds: float
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Who said what, when."""
+
+    segments: tuple[Segment, ...] = ()
+    speakers: tuple[Speaker, ...] = ()
+    turns: tuple[Turn, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Everything said, in order, without names."""
+        return " ".join(segment.text for segment in self.segments)
+
+    @property
+    def words(self) -> Sequence[Word]:
+        """Every word, in order."""
+        return [word for segment in self.segments for word in segment.words]
