@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import itertools
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -180,7 +181,7 @@ def _word_times(
     known = [i for i, start in enumerate(starts) if start is not None]
     bounds = [*known, len(matches)]
     words: list[SpokenWord] = []
-    for left, right in zip(bounds, bounds[1:], strict=False):
+    for left, right in itertools.pairwise(bounds):
         begin = starts[left] or 0.0
         end = duration if right == len(matches) else starts[right] or 0.0
         letters = [len(m.group()) for m in matches[left:right]]

@@ -66,7 +66,8 @@ _FURTHER_VARIANTS: Final = (
     "f3", "f4", "f5", "grandma", "gustave", "ian", "iven", "iven3", "iven4", "john", "kaukovalta",
     "klatt", "klatt2", "klatt3", "klatt5", "klatt6", "m1", "m2", "m3", "m4", "m5", "m6", "m7",
     "marcelo", "max", "michel", "miguel", "mike2", "norbert", "pablo", "paul", "pedro", "rob",
-    "robert", "robosoft", "robosoft3", "robosoft5", "robosoft7", "shelby", "steph2", "travis", "zac",
+    "robert", "robosoft", "robosoft3", "robosoft5", "robosoft7", "shelby", "steph2", "travis",
+    "zac",
 )  # fmt: skip
 _UNSEEN_VARIANTS: Final = (
     "m8", "linda", "Annie", "Denis", "Hugo", "grandpa", "victor", "quincy", "Marco", "klatt4",
