@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class UtteranceBank:
 
         def speak(voice: Voice, rng: Random) -> Utterance:
             stored = rng.choice(self._utterances[voice.label])
-            samples = stored.samples.astype(np.float32) / 32768
+            samples = stored.samples.astype(np.float32) / np.float32(32768)
             return Utterance(stored.voice, stored.text, samples, stored.words)
 
         return speak
@@ -77,11 +78,9 @@ class UtteranceBank:
         groups: dict[str, list[Utterance]] = {}
         for row in json.loads(index.read_text()):
             voice = Voice(**row["voice"])
-            samples = audio[row["first"] : row["first"] + row["count"]]
+            stored: Any = audio[row["first"] : row["first"] + row["count"]]  # int16 until drawn
             words = tuple(SpokenWord(**word) for word in row["words"])
-            groups.setdefault(voice.label, []).append(
-                Utterance(voice, row["text"], samples, words)  # type: ignore[arg-type]  # int16 until drawn
-            )
+            groups.setdefault(voice.label, []).append(Utterance(voice, row["text"], stored, words))
         return cls(groups)
 
 

@@ -17,6 +17,7 @@ Speak = Callable[[Voice, Random], Utterance]
 """Gives the next utterance of a voice: freshly synthesised, or out of a bank."""
 
 _PEAK: Final = 0.9
+_HEARD: Final = 1e-4  # of full scale: what is below is silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ def _by_start(part: Part) -> float:
 
 def _level_db(samples: Samples) -> float:
     """Level of what is not silence, in decibels of full scale."""
-    loud = samples[np.abs(samples) > 1e-4]
+    loud = samples[np.abs(samples) > _HEARD]
     return float(10 * np.log10(np.mean(loud**2) + 1e-12)) if loud.size else -100.0
 
 

@@ -1,4 +1,4 @@
-"""Speech from text through espeak-ng, whose library and data come with the wheel espeakng-loader."""
+"""Speech from text through espeak-ng; its library and data come with the wheel espeakng-loader."""
 
 import ctypes
 import functools
@@ -99,7 +99,7 @@ class _Engine:
 
     def _collect(self, wave: object, count: int, events: object) -> int:
         if wave and count > 0:
-            self._audio.append(np.ctypeslib.as_array(wave, shape=(count,)).copy())  # type: ignore[call-overload]
+            self._audio.append(np.ctypeslib.as_array(wave, shape=(count,)).copy())
         index = 0
         while (event := events[index]).type != _EVENT_LIST_TERMINATED:  # type: ignore[index]
             if event.type == _EVENT_WORD:
