@@ -6,7 +6,8 @@
     │   ├── AudioAmbiguous             audio_ambiguous
     │   ├── UnknownOption              unknown_option
     │   ├── UnknownFormat              unknown_format
-    │   └── InvalidSpeakerCount        invalid_speaker_count
+    │   ├── InvalidSpeakerCount        invalid_speaker_count
+    │   └── UnsupportedLanguage        unsupported_language
     ├── AudioError
     │   ├── InvalidEncoding            audio_encoding_invalid
     │   ├── AudioUnreadable            audio_unreadable
@@ -110,6 +111,18 @@ class InvalidSpeakerCount(InvalidRequest):
     """The numbers of speakers contradict each other, or are impossible."""
 
     code = "invalid_speaker_count"
+
+
+class UnsupportedLanguage(InvalidRequest):
+    """The transcriber does not know the language."""
+
+    code = "unsupported_language"
+
+    def __init__(self, language: str, *, model: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"{model} does not know the language {language!r}. Leave the language out, or choose "
+            f"from: {', '.join(known)}."
+        )
 
 
 class AudioError(ParleyError):

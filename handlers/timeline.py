@@ -43,6 +43,24 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """A model that took part in an answer: its repository, the commit of it, where it was found."""
+
+    name: str
+    revision: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """What is said: words without speakers, ordered by start."""
+
+    words: tuple[Word, ...] = ()
+    language: str | None = None
+    model: Model | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Diarization:
     """Who speaks when.
 
@@ -50,12 +68,14 @@ class Diarization:
         turns: ordered by start; turns of different speakers may overlap.
         exclusive: ordered by start; at most one speaker at any time.
         embeddings: one vector per speaker, where the engine gives them.
+        model: what found the turns.
 
     """
 
     turns: tuple[Turn, ...] = ()
     exclusive: tuple[Turn, ...] = ()
     embeddings: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    model: Model | None = None
 
 
 @dataclass(frozen=True, slots=True)

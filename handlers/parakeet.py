@@ -1,0 +1,180 @@
+"""Words from NVIDIA Parakeet-TDT, through NeMo, in this process."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from handlers.audio import Recording
+from handlers.errors import ModelBroken, ModelMissing, UnsupportedLanguage
+from handlers.model_thread import CheckCancelled, ModelThread
+from handlers.progress import Progress, Step
+from handlers.settings import Settings
+from handlers.timeline import Model, Transcription, Word
+from handlers.torch_device import out_of_memory, pick_device
+from handlers.weights import Weights, find_weights
+from handlers.windows import Samples, Window, cut, is_silent
+
+_log = logging.getLogger(__name__)
+
+SHORTEST_SECONDS: Final = 0.1
+"""Less audio than this holds no word, and engines fail on it or invent one."""
+
+_LANGUAGES: Final = {
+    "nvidia/parakeet-tdt-0.6b-v2": ("en",),
+    "nvidia/parakeet-tdt-0.6b-v3": (
+        "bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "lt", "lv",
+        "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk",
+    ),
+}  # fmt: skip
+
+
+class ParakeetTranscriber:
+    """A Parakeet-TDT model of NVIDIA NeMo in this process."""
+
+    def __init__(self, engine: Any, *, model: Model, settings: Settings) -> None:  # noqa: ANN401
+        self._engine = engine
+        self._model = model
+        self._settings = settings
+        self._thread = ModelThread("transcriber")
+
+    async def transcribe(
+        self, audio: Recording, *, language: str | None, progress: Progress
+    ) -> Transcription:
+        """Give every word with its time; silent and very short audio is answered at once.
+
+        Raises:
+            UnsupportedLanguage: the model does not speak it.
+            OutOfMemory: a single window does not fit.
+
+        """
+        spoken = self._language(language)
+        silent = audio.duration < SHORTEST_SECONDS or is_silent(
+            audio.samples, sample_rate=audio.sample_rate
+        )
+        words: tuple[Word, ...] = ()
+        if not silent:
+            words = await self._thread.run(lambda check: self._words(audio, progress, check))
+        progress(Step("transcribe", 1.0))
+        return Transcription(words, language=spoken, model=self._model)
+
+    def _language(self, wanted: str | None) -> str | None:
+        known = _LANGUAGES.get(self._model.name)
+        if wanted and known and wanted not in known:
+            raise UnsupportedLanguage(wanted, model=self._model.name, known=known)
+        return wanted or (known[0] if known and len(known) == 1 else None)
+
+    def _words(
+        self, audio: Recording, progress: Progress, check: CheckCancelled
+    ) -> tuple[Word, ...]:
+        rate = audio.sample_rate
+        windows = cut(audio.samples, sample_rate=rate, longest=self._settings.window_seconds)
+        words: list[Word] = []
+        for batch in _batches(windows, self._settings.window_batch):
+            check()
+            heard = [w for w in batch if not _is_empty(audio.samples[w.first : w.last], rate)]
+            arrays = [np.array(audio.samples[w.first : w.last]) for w in heard]
+            for window, hypothesis in zip(heard, self._decode(arrays), strict=True):
+                words += _read_words(hypothesis, offset=window.first / rate)
+            progress(Step("transcribe", batch[-1].last / len(audio.samples)))
+        return tuple(words)
+
+    def _decode(self, arrays: Sequence[Samples]) -> Sequence[Any]:
+        if not arrays:
+            return ()
+        with out_of_memory("transcriber", advice="Lower PARLEY_WINDOW_BATCH"):
+            hypotheses: Sequence[Any] = self._engine.transcribe(
+                list(arrays),
+                batch_size=len(arrays),
+                return_hypotheses=True,
+                num_workers=0,
+                verbose=False,
+            )
+        return hypotheses
+
+
+def load_parakeet(settings: Settings) -> ParakeetTranscriber:
+    """Find the transcriber's weights and load them, with word times and confidences switched on.
+
+    Decoding is configured once: a flag that changes between calls makes NeMo rebuild its decoder.
+
+    Raises:
+        ModelMissing: there is no such model, or it holds no `.nemo` file.
+        ModelAccessDenied: the hub refuses it.
+        ModelBroken: NeMo cannot load it.
+
+    """
+    weights = find_weights(settings.transcriber_model, files=("*.nemo",), settings=settings)
+    path = _nemo_file(weights)
+    _log.info("loading transcriber %s", weights.model.name)
+    engine = _restore(path, device=settings.device)
+    _log.info("transcriber ready on %s", engine.device)
+    return ParakeetTranscriber(engine, model=weights.model, settings=settings)
+
+
+def _nemo_file(weights: Weights) -> Path:
+    found = [weights.path] if weights.path.is_file() else sorted(weights.path.glob("*.nemo"))
+    if len(found) != 1:
+        message = (
+            f"{weights.model.name} holds {len(found)} .nemo files where one is needed. Set "
+            "PARLEY_TRANSCRIBER_MODEL to a NeMo model such as nvidia/parakeet-tdt-0.6b-v2."
+        )
+        raise ModelMissing(message)
+    return found[0]
+
+
+def _restore(path: Path, *, device: str) -> Any:  # noqa: ANN401
+    from nemo.collections.asr.models import ASRModel  # noqa: PLC0415
+    from nemo.utils import logging as nemo_logging  # noqa: PLC0415
+    from omegaconf import open_dict  # noqa: PLC0415
+
+    nemo_logging.setLevel(logging.ERROR)
+    try:
+        engine = ASRModel.restore_from(str(path), map_location=pick_device(device))
+        decoding = engine.cfg.decoding
+        with open_dict(decoding):
+            decoding.compute_timestamps = True
+            decoding.preserve_alignments = False
+            decoding.confidence_cfg = {
+                "preserve_word_confidence": True,
+                "preserve_token_confidence": True,
+                "exclude_blank": True,
+                "aggregation": "mean",
+                "method_cfg": {"name": "max_prob"},
+            }
+        engine.change_decoding_strategy(decoding, verbose=False)
+    except (RuntimeError, ValueError, KeyError, OSError, AttributeError, TypeError) as error:
+        message = f"NeMo cannot load {path.name}: {error}. Fetch the file again."
+        raise ModelBroken(message) from error
+    engine.eval()
+    return engine
+
+
+def _read_words(hypothesis: Any, *, offset: float) -> Iterator[Word]:  # noqa: ANN401
+    """Words of one window; `offset` is the window's place in the recording, in seconds."""
+    items = hypothesis.timestamp.get("word", []) if hypothesis.timestamp else []
+    confidences = hypothesis.word_confidence
+    if confidences is None or len(confidences) != len(items):
+        confidences = [None] * len(items)
+    for item, confidence in zip(items, confidences, strict=True):
+        if text := item["word"].strip():
+            start, end = float(item["start"]), float(item["end"])
+            yield Word(
+                text=text,
+                start=offset + start,
+                end=offset + max(start, end),
+                confidence=None if confidence is None else min(max(float(confidence), 0.0), 1.0),
+            )
+
+
+def _is_empty(samples: Samples, rate: int) -> bool:
+    return len(samples) < SHORTEST_SECONDS * rate or is_silent(samples, sample_rate=rate)
+
+
+def _batches(windows: Iterable[Window], size: int) -> Iterator[Sequence[Window]]:
+    remaining = iter(windows)
+    while batch := tuple(islice(remaining, size)):
+        yield batch

@@ -1,0 +1,23 @@
+"""How far a job is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Phase = Literal["fetch", "decode", "transcribe", "diarize", "align", "format"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A phase of a job, and the share of it that is done, 0 to 1."""
+
+    phase: Phase
+    done: float
+
+
+Progress = Callable[[Step], None]
+"""Takes every step, from any thread, at once: it must not block."""
+
+
+def ignore(_step: Step) -> None:
+    """Progress that nobody watches."""
