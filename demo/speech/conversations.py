@@ -1,6 +1,6 @@
 """Conversations with exact references: turns, pauses, overlap, room and noise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -17,6 +17,8 @@ Speak = Callable[[Voice, Random], Utterance]
 """Gives the next utterance of a voice: freshly synthesised, or out of a bank."""
 
 _PEAK: Final = 0.9
+_SPEECH_DB: Final = -23.0  # of full scale
+_PIECE: Final = 60 * SAMPLE_RATE
 _HEARD: Final = 1e-4  # of full scale: what is below is silence
 
 
@@ -119,21 +121,72 @@ def converse(
 
     """
     manner = manner or Manner()
-    parts = _schedule(voices, seconds=seconds, speak=speak, rng=rng, manner=manner)
+    parts = list(_schedule(voices, seconds=seconds, speak=speak, rng=rng, manner=manner))
+    return record(parts, rng=rng, manner=manner, voices=voices)
+
+
+def record(
+    parts: Sequence[Part], *, rng: Random, manner: Manner, voices: Sequence[Voice]
+) -> Conversation:
+    """Mix parts, at least one, as one recording hears them: rooms, levels, noise.
+
+    Args:
+        parts: what is said, each with its place.
+        rng: the only source of chance.
+        manner: how it is recorded.
+        voices: everybody who speaks.
+
+    """
     end = max(part.end for part in parts) + rng.uniform(*manner.lead)
     samples = np.zeros(int(end * SAMPLE_RATE) + 1, dtype=np.float32)
-    rooms = {v.label: _room(rng) if rng.random() < manner.room_share else None for v in voices}
-    gains = {v.label: rng.uniform(*manner.speaker_gain) for v in voices}
+    scene = _Scene.draw(voices, rng=rng, manner=manner)
     for part in parts:
-        wave = _levelled(part.utterance.samples, gains[part.speaker] + rng.uniform(-2, 2))
-        if (room := rooms[part.speaker]) is not None:
-            wave = fftconvolve(wave, room).astype(np.float32)
+        wave = scene.heard(part, rng)
         first = round(part.start * SAMPLE_RATE)
         wave = wave[: len(samples) - first]
         samples[first : first + len(wave)] += wave
     samples += noise(len(samples), level_db=_level_db(samples) - rng.uniform(*manner.snr), rng=rng)
     peak = float(np.abs(samples).max())
     return Conversation(samples * min(1.0, _PEAK / peak), tuple(sorted(parts, key=_by_start)))
+
+
+def converse_at_length(
+    voices: Sequence[Voice],
+    *,
+    seconds: float,
+    speak: Speak,
+    rng: Random,
+    manner: Manner | None = None,
+) -> Iterator[Conversation]:
+    """One conversation, however long, in pieces that follow each other without a seam.
+
+    A piece holds the samples that nothing said later can change, and the parts that begin since
+    the piece before; their times run on from the start of the conversation. Memory does not grow
+    with `seconds`. Arguments are those of `converse`.
+    """
+    manner = manner or Manner()
+    scene = _Scene.draw(voices, rng=rng, manner=manner)
+    level = _SPEECH_DB + sum(scene.gains.values()) / len(scene.gains) - rng.uniform(*manner.snr)
+    ground = noise(_PIECE, level_db=level, rng=rng)  # by its making, its end runs into its start
+    parts: list[Part] = []
+    buffer, offset, end = np.zeros(0, dtype=np.float32), 0, 0.0
+    for part in _schedule(voices, seconds=seconds, speak=speak, rng=rng, manner=manner):
+        final = int((end - manner.overlap[1]) * SAMPLE_RATE)
+        if final - offset >= _PIECE:
+            samples = buffer[: final - offset] + _repeated(ground, offset, final)
+            yield Conversation(samples, tuple(sorted(parts, key=_by_start)))
+            buffer, offset, parts = buffer[final - offset :], final, []
+        wave = scene.heard(part, rng)
+        wave *= min(1.0, _PEAK / 2 / float(np.abs(wave).max()))  # two at once stay below the peak
+        first = round(part.start * SAMPLE_RATE) - offset
+        buffer = np.pad(buffer, (0, max(0, first + len(wave) - len(buffer))))
+        buffer[first : first + len(wave)] += wave
+        parts.append(part)
+        end = max(end, part.end)
+    count = int((end + rng.uniform(*manner.lead)) * SAMPLE_RATE) + 1 - offset
+    buffer = np.pad(buffer, (0, max(0, count - len(buffer))))[:count]
+    samples = buffer + _repeated(ground, offset, offset + count)
+    yield Conversation(samples, tuple(sorted(parts, key=_by_start)))
 
 
 def noise(count: int, *, level_db: float, rng: Random) -> Samples:
@@ -153,25 +206,49 @@ def noise(count: int, *, level_db: float, rng: Random) -> Samples:
     return wave.astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """How each speaker is heard: through which room, and how loud."""
+
+    rooms: Mapping[str, Samples | None]
+    gains: Mapping[str, float]
+
+    @classmethod
+    def draw(cls, voices: Sequence[Voice], *, rng: Random, manner: Manner) -> "_Scene":
+        return cls(
+            {v.label: _room(rng) if rng.random() < manner.room_share else None for v in voices},
+            {v.label: rng.uniform(*manner.speaker_gain) for v in voices},
+        )
+
+    def heard(self, part: Part, rng: Random) -> Samples:
+        """The part's sound with its echo, a little louder or softer than the speaker's others."""
+        wave = _levelled(part.utterance.samples, self.gains[part.speaker] + rng.uniform(-2, 2))
+        room = self.rooms[part.speaker]
+        return wave if room is None else fftconvolve(wave, room).astype(np.float32)
+
+
 def _schedule(
     voices: Sequence[Voice], *, seconds: float, speak: Speak, rng: Random, manner: Manner
-) -> list[Part]:
-    parts: list[Part] = []
+) -> Iterator[Part]:
     waiting = rng.sample(list(voices), len(voices))
     clock = rng.uniform(*manner.lead)
+    settled = 0.0  # when all turns but the last are over: no three speak at once
     previous: Voice | None = None
     free = dict.fromkeys((v.label for v in voices), 0.0)  # nobody talks over themselves
     while True:
         others = [v for v in voices if v is not previous] or list(voices)
         voice = waiting.pop() if waiting else rng.choice(others)
-        start = max(clock + _step(rng, manner, first=previous is None), free[voice.label], 0.0)
+        step = _step(rng, manner, first=previous is None)
+        start = max(clock + step, settled, free[voice.label])
+        settled, begun = clock, False
         for _ in range(rng.randint(*manner.sentences_per_turn)):
             utterance = speak(voice, rng)
-            if start + utterance.duration > seconds and parts and not waiting:
-                return parts
-            parts.append(Part(start, utterance))
+            if start + utterance.duration > seconds and (begun or previous) and not waiting:
+                return
+            part = Part(start, utterance)
+            clock, begun = max(clock, part.end), True
+            yield part
             start += utterance.duration + rng.uniform(*manner.gap)
-        clock = max(part.end for part in parts)
         free[voice.label] = clock + manner.gap[0]
         previous = voice
 
@@ -197,7 +274,12 @@ def _level_db(samples: Samples) -> float:
 
 def _levelled(samples: Samples, gain_db: float) -> Samples:
     """The utterance at -23 dB of full scale, plus a gain."""
-    return samples * np.float32(10 ** ((gain_db - 23.0 - _level_db(samples)) / 20))
+    return samples * np.float32(10 ** ((gain_db + _SPEECH_DB - _level_db(samples)) / 20))
+
+
+def _repeated(wave: Samples, first: int, last: int) -> Samples:
+    """Samples `first` to `last` of a wave that goes round and round."""
+    return np.take(wave, np.arange(first, last), mode="wrap")
 
 
 def _room(rng: Random) -> npt.NDArray[np.float32]:

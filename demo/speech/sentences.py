@@ -98,12 +98,15 @@ def sentences(split: Split, rng: Random) -> Iterator[str]:
 
 
 def _fill(template: str, rng: Random) -> str:
-    """Fill every slot of a template on its own."""
-    words = []
+    """Fill every slot of a template, none of them as another: nobody meets Nora and Nora."""
+    words: list[str] = []
+    used: set[str] = set()
     for part in template.split():
         slot = part.strip(".?")
         if slot.startswith("{"):
-            words.append(part.replace(slot, rng.choice(_SLOTS[slot[1:-1]])))
+            choice = rng.choice([text for text in _SLOTS[slot[1:-1]] if text not in used])
+            used.add(choice)
+            words.append(part.replace(slot, choice))
         else:
             words.append(part)
     text = " ".join(words)

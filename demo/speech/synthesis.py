@@ -1,9 +1,14 @@
-"""Speech from text through espeak-ng; its library and data come with the wheel espeakng-loader."""
+"""Speech from text through espeak-ng; its library and data come with the wheel espeakng-loader.
+
+The same text in the same voice is the same sound, sample by sample, whatever was said before.
+"""
 
 import ctypes
-import functools
 import itertools
 import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -83,10 +88,10 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class _Engine:
-    """The one espeak-ng of this process: the library keeps global state and has no other form."""
+    """An espeak-ng that has not spoken yet; the library's state is global, so there is only one."""
 
-    def __init__(self) -> None:
-        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+    def __init__(self, library: ctypes.CDLL, *, seed: int) -> None:
+        self._library = library
         data = espeakng_loader.get_data_path().encode()
         self._rate = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, 0)
         if self._rate <= 0:
@@ -96,6 +101,9 @@ class _Engine:
         self._word_events: list[tuple[int, int]] = []
         self._callback = _Callback(self._collect)  # kept here: C holds no reference to it
         self._library.espeak_SetSynthCallback(self._callback)
+        # Breath and creak are random: some voices draw from espeak-ng's generator, some from C's.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
+        ctypes.CDLL(None).srand(ctypes.c_uint(seed))
 
     def _collect(self, wave: object, count: int, events: object) -> int:
         if wave and count > 0:
@@ -123,7 +131,7 @@ class _Engine:
         failed = self._library.espeak_Synth(
             encoded, len(encoded), 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None
         )
-        if failed or not self._audio:
+        if failed or sum(map(len, self._audio)) < _FRAME:
             message = f"espeak-ng gave no sound for {text!r} in voice {voice.name!r}"
             raise SynthesisError(message)
         wave = np.concatenate(self._audio).astype(np.float32) / 32768
@@ -131,9 +139,15 @@ class _Engine:
         return samples, [(place, milliseconds / 1000) for place, milliseconds in self._word_events]
 
 
-@functools.cache
-def _engine() -> _Engine:
-    return _Engine()
+@contextmanager
+def _engine(seed: int) -> Iterator[_Engine]:
+    """Load the library for one utterance: echo, flutter and glottal phase outlive `Terminate`."""
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    try:
+        yield _Engine(library, seed=seed)
+    finally:
+        library.espeak_Terminate()
+        ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))  # noqa: SLF001  # documented
 
 
 def synthesise(text: str, voice: Voice) -> Utterance:
@@ -147,7 +161,8 @@ def synthesise(text: str, voice: Voice) -> Utterance:
         SynthesisError: espeak-ng does not know the voice, or says nothing.
 
     """
-    samples, events = _engine().speak(text, voice)
+    with _engine(zlib.crc32(f"{text} {voice}".encode())) as engine:
+        samples, events = engine.speak(text, voice)
     first, last = _speech_bounds(samples)
     offset, duration = first / SAMPLE_RATE, (last - first) / SAMPLE_RATE
     words = _word_times(text, events, offset=offset, duration=duration)
