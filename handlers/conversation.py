@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from handlers.alignment import assign_speakers
 from handlers.diarizer import Diarizer, SpeakerCount
 from handlers.progress import Phase, Progress, Step, ignore
 from handlers.segments import build_transcript, relabel
@@ -22,13 +21,11 @@ class Options:
     """What to find out.
 
     Attributes:
-        diarize: False leaves the diarizer out altogether: no words get a speaker.
         speakers: how many speakers to look for.
         language: two letters, or None to let the model find out.
 
     """
 
-    diarize: bool = True
     speakers: SpeakerCount = field(default_factory=SpeakerCount)
     language: str | None = None
 
@@ -57,7 +54,7 @@ async def transcribe_conversation(
     audio: Audio,
     *,
     transcriber: Transcriber[Audio],
-    diarizer: Diarizer[Audio],
+    diarizer: Diarizer[Audio] | None,
     options: Options | None = None,
     progress: Progress = ignore,
 ) -> Conversation:
@@ -69,7 +66,7 @@ async def transcribe_conversation(
     Args:
         audio: what both engines take.
         transcriber: gives the words.
-        diarizer: gives the turns; not called where `options.diarize` is False.
+        diarizer: gives the turns; where it is None, no word gets a speaker.
         options: what to find out; `Options()` where None.
         progress: told the steps of both engines, from any thread.
 
@@ -79,7 +76,7 @@ async def transcribe_conversation(
     words = clock.time(
         "transcribe", transcriber.transcribe(audio, language=options.language, progress=progress)
     )
-    if options.diarize:
+    if diarizer is not None:
         turns = clock.time(
             "diarize", diarizer.diarize(audio, speakers=options.speakers, progress=progress)
         )
@@ -87,7 +84,8 @@ async def transcribe_conversation(
     else:
         transcription, diarization = await words, None
     began = time.monotonic()
-    transcript = _compose(transcription, diarization)
+    named = relabel(diarization) if diarization else None
+    transcript = build_transcript(transcription.words, named)
     clock.seconds["align"] = time.monotonic() - began
     progress(Step("align", 1.0))
     return Conversation(
@@ -121,13 +119,6 @@ async def _both(
         for branch in (first, second):
             branch.cancel()
         await asyncio.gather(first, second, return_exceptions=True)
-
-
-def _compose(transcription: Transcription, diarization: Diarization | None) -> Transcript:
-    if diarization is None:
-        return build_transcript(transcription.words)
-    named = relabel(diarization)
-    return build_transcript(assign_speakers(transcription.words, named), named)
 
 
 def _models(transcription: Transcription, diarization: Diarization | None) -> dict[str, Model]:

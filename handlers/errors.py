@@ -28,6 +28,7 @@
     │   └── ModelBroken                model_broken
     └── WorkerError
         ├── OutOfMemory                out_of_memory             retryable
+        ├── EngineCrashed              engine_crashed            retryable
         ├── ResultTooLarge             result_too_large
         └── InternalError              internal_error            retryable
 
@@ -134,11 +135,22 @@ class InvalidEncoding(AudioError, ValueError):
 
     code = "audio_encoding_invalid"
 
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(
+            f"The inline audio {reason}. Send the file's bytes as base64, or as a data URI."
+        )
+
 
 class AudioUnreadable(AudioError):
     """What was sent is not audio in any format that can be decoded."""
 
     code = "audio_unreadable"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(
+            f"The audio cannot be decoded: {reason}. Send a recording in a common format, such as "
+            "WAV, FLAC, MP3, M4A, OGG or WebM."
+        )
 
 
 class AudioTruncated(AudioError):
@@ -146,11 +158,20 @@ class AudioTruncated(AudioError):
 
     code = "audio_truncated"
 
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(
+            f"The audio breaks off: {reason}. Send the whole file; if this is all there is of it, "
+            "convert what is left to FLAC and send that."
+        )
+
 
 class AudioEmpty(AudioError):
     """The audio holds not one sample."""
 
     code = "audio_empty"
+
+    def __init__(self) -> None:
+        super().__init__("The audio holds no samples. Check that it was recorded and sent whole.")
 
 
 class AudioTooLong(AudioError):
@@ -186,6 +207,11 @@ class AddressForbidden(DownloadError):
 
     code = "audio_address_forbidden"
 
+    def __init__(self, *, address: str, reason: str) -> None:
+        super().__init__(
+            f"{address} {reason}. Give a public http(s) URL, or send the audio inline."
+        )
+
 
 class DownloadRefused(DownloadError):
     """The host answered that it will not give the audio: 4xx."""
@@ -205,12 +231,22 @@ class RedirectLoop(DownloadError):
 
     code = "audio_redirect_loop"
 
+    def __init__(self, *, address: str, limit: int) -> None:
+        super().__init__(
+            f"{address} redirects more than {limit} times. Give the URL at which they end."
+        )
+
 
 class HostUnreachable(DownloadError):
     """The URL's host cannot be found or connected to."""
 
     code = "audio_host_unreachable"
     retryable = True
+
+    def __init__(self, *, address: str, reason: str) -> None:
+        super().__init__(
+            f"{address}: {reason}. Check the URL's host; if it is right, send the job again."
+        )
 
 
 class HostFailed(DownloadError):
@@ -219,12 +255,20 @@ class HostFailed(DownloadError):
     code = "audio_host_failed"
     retryable = True
 
+    def __init__(self, *, address: str, reason: str) -> None:
+        super().__init__(f"{address} {reason}. Send the job again later.")
+
 
 class DownloadTimedOut(DownloadError):
     """The host is slower than the endpoint's deadline."""
 
     code = "audio_download_timed_out"
     retryable = True
+
+    def __init__(self, *, address: str, reason: str) -> None:
+        super().__init__(
+            f"{address} {reason}. Send the job again, or put the audio on a faster host."
+        )
 
 
 class ModelError(ParleyError):
@@ -258,6 +302,18 @@ class OutOfMemory(WorkerError, MemoryError):
 
     code = "out_of_memory"
     retryable = True
+
+
+class EngineCrashed(WorkerError):
+    """The GPU failed under an engine: this process can use it no more."""
+
+    code = "engine_crashed"
+    retryable = True
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(
+            f"The GPU failed under the {engine}; the worker is replaced. Send the job again."
+        )
 
 
 class ResultTooLarge(WorkerError):

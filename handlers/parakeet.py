@@ -14,7 +14,7 @@ from handlers.model_thread import CheckCancelled, ModelThread
 from handlers.progress import Progress, Step
 from handlers.settings import Settings
 from handlers.timeline import Model, Transcription, Word
-from handlers.torch_device import out_of_memory, pick_device
+from handlers.torch_device import pick_device, typed_failures
 from handlers.weights import Weights, find_weights
 from handlers.windows import Samples, Window, cut, is_silent
 
@@ -85,7 +85,7 @@ class ParakeetTranscriber:
     def _decode(self, arrays: Sequence[Samples]) -> Sequence[Any]:
         if not arrays:
             return ()
-        with out_of_memory("transcriber", advice="Lower PARLEY_WINDOW_BATCH"):
+        with typed_failures("transcriber", advice="Lower PARLEY_WINDOW_BATCH"):
             hypotheses: Sequence[Any] = self._engine.transcribe(
                 list(arrays),
                 batch_size=len(arrays),

@@ -15,7 +15,7 @@ from handlers.model_thread import CheckCancelled, ModelThread
 from handlers.progress import Progress, Step
 from handlers.settings import Settings
 from handlers.timeline import Diarization, Model, Turn
-from handlers.torch_device import out_of_memory, pick_device
+from handlers.torch_device import pick_device, typed_failures
 from handlers.weights import Weights, find_weights
 from handlers.windows import is_silent
 
@@ -65,7 +65,7 @@ class PyannoteDiarizer:
         # samples as an array: pyannote then needs no decoder, and reads nothing twice
         file = {"waveform": waveform, "sample_rate": audio.sample_rate}
         with (
-            out_of_memory("diarizer", advice="Send the audio in parts"),
+            typed_failures("diarizer", advice="Send the audio in parts"),
             _tf32_kept(),
         ):
             output = self._pipeline(

@@ -7,7 +7,7 @@ import difflib
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -23,10 +23,8 @@ from handlers.errors import (
     UnknownFormat,
     UnknownOption,
 )
+from handlers.formats import FORMATS, Format
 from handlers.timeline import Model, Segment, Speaker, Transcript, Turn
-
-Format = Literal["json", "srt", "vtt", "rttm", "ctm", "txt"]
-FORMATS: Final[tuple[str, ...]] = ("json", "srt", "vtt", "rttm", "ctm", "txt")
 
 _SOURCES: Final = ("audio_url", "audio_base64")
 _MOST_SPEAKERS: Final = 50
@@ -71,6 +69,12 @@ class Job(BaseModel):
     formats: tuple[Format, ...] = Field(
         default=(), description="Renderings of the transcript to put into the reply."
     )
+    name: str = Field(
+        default="audio",
+        min_length=1,
+        max_length=200,
+        description="What RTTM and CTM call the recording.",
+    )
     language: str | None = Field(
         default=None,
         pattern="^[a-z]{2}$",
@@ -89,7 +93,6 @@ class Job(BaseModel):
     def options(self) -> Options:
         """What the composition is asked for."""
         return Options(
-            diarize=self.diarize,
             speakers=SpeakerCount(self.num_speakers, self.min_speakers, self.max_speakers),
             language=self.language,
         )
@@ -221,7 +224,7 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _nearest(name: str, known: tuple[str, ...]) -> str | None:
+def _nearest(name: str, known: Sequence[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)), None)
 
 

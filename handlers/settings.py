@@ -1,12 +1,16 @@
 """The environment, read once."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+
+
+class SettingsError(ValueError):
+    """The environment holds a value that cannot be; the message names the variable."""
 
 
 class Settings(BaseSettings):
@@ -56,3 +60,25 @@ class Settings(BaseSettings):
     """HF_HUB_CACHE: where the hub's files are kept."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much the worker logs. Transcripts are logged at DEBUG only."""
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            SettingsError: a variable has a value that cannot be.
+
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = (
+                f"{_variable(str(detail['loc'][0]))}: {detail['msg']}"
+                for detail in error.errors(include_url=False, include_input=False)
+            )
+            raise SettingsError("; ".join(wrong)) from None
+
+
+def _variable(field: str) -> str:
+    """The environment variable of a field; an alias is a variable already."""
+    return field if field.isupper() else f"PARLEY_{field.upper()}"

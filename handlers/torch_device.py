@@ -1,9 +1,14 @@
-"""What engines share of torch: the device, and an error for memory that ran out."""
+"""What the engines share of torch: the device, and typed errors for a machine that gives up."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from handlers.errors import OutOfMemory
+from handlers.errors import EngineCrashed, OutOfMemory
+
+# torch tells these apart by text alone: both are plain RuntimeErrors on some devices
+_NO_MEMORY: Final = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_CRASHED: Final = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "device-side assert")
 
 
 def pick_device(choice: str) -> str:
@@ -16,22 +21,36 @@ def pick_device(choice: str) -> str:
 
 
 @contextmanager
-def out_of_memory(engine: str, *, advice: str) -> Iterator[None]:
-    """Turn an engine's exhaustion, on the GPU or in main memory, into one typed error."""
-    import torch  # noqa: PLC0415
+def typed_failures(engine: str, *, advice: str) -> Iterator[None]:
+    """Turn what a machine does to an engine into typed errors.
 
+    Args:
+        engine: its name in the message.
+        advice: what to do about memory, as the start of a sentence.
+
+    Raises:
+        OutOfMemory: the GPU's or the main memory does not suffice.
+        EngineCrashed: CUDA failed in a way that this process cannot recover from.
+
+    """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        _release()
-        message = f"The {engine} ran out of memory. {advice}, or choose a machine with more memory."
-        raise OutOfMemory(message) from error
+    except MemoryError as error:
+        raise _exhausted(engine, advice) from error
     except RuntimeError as error:
-        # torch's allocator for main memory raises a plain RuntimeError
-        if "can't allocate memory" not in str(error):
-            raise
-        message = f"The {engine} ran out of memory. {advice}, or choose a machine with more memory."
-        raise OutOfMemory(message) from error
+        text = str(error)
+        if any(sign in text for sign in _NO_MEMORY):
+            _release()
+            raise _exhausted(engine, advice) from error
+        if any(sign in text for sign in _CRASHED):
+            raise EngineCrashed(engine) from error
+        raise
+
+
+def _exhausted(engine: str, advice: str) -> OutOfMemory:
+    return OutOfMemory(
+        f"The {engine} ran out of memory. {advice}, or choose a machine with more memory."
+    )
 
 
 def _release() -> None:

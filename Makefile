@@ -1,0 +1,53 @@
+# Parley: who said what, when. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+AUDIO ?=
+MODELS ?= demo
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(READY) ## transcribe the sample, or AUDIO=<file or URL>; MODELS=real takes the models of the hub
+	@$(BIN)/python -m demo.run $(if $(AUDIO),"$(AUDIO)") --models "$(MODELS)"
+
+test: lint ## check everything: style, types, imports, tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## check style, types and which room imports which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(READY) ## install what is locked into .venv
+
+$(READY): docker/locks/uv.txt docker/locks/dev.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "Parley needs Python 3.11; point PYTHON at one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv \
+		|| { rm -rf .venv; echo "Python cannot make an environment: apt-get install python3.11-venv"; exit 1; }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docker/locks/uv.txt
+	$(BIN)/uv pip sync --require-hashes --python $(BIN)/python docker/locks/dev.txt
+	@touch $@
+
+locks: ## resolve docker/locks/*.in anew
+	@for name in uv single dev; do \
+		$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 \
+			docker/locks/$$name.in -o docker/locks/$$name.txt; done
+
+format: $(READY) ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY) ## write what is generated from the code into docs/
+	$(BIN)/python -m handlers.schema docs
+
+clean: ## remove what can be made again
+	rm -rf .venv build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help run test lint setup locks format docs clean

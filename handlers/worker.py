@@ -1,0 +1,162 @@
+"""The glue to RunPod: jobs in, replies, progress and errors out."""
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from handlers.errors import EngineCrashed, InternalError, ParleyError, ResultTooLarge
+from handlers.progress import Progress, Step
+
+_log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS: Final = 5.0
+"""How long a finished job waits for a progress message that is still on its way."""
+
+Job = dict[str, Any]
+Answer = Callable[[Any, Progress], Awaitable[dict[str, Any]]]
+"""Answers the `input` of a job."""
+
+Post = Callable[[Job, dict[str, Any]], Awaitable[None]]
+"""Delivers one progress message of a job to the platform."""
+
+
+class Handler(Protocol):
+    """What the SDK calls."""
+
+    async def __call__(self, job: Job) -> dict[str, Any]: ...
+
+
+def create_handler(
+    answer: Answer, *, post: Post, max_result_bytes: int, progress_interval: float
+) -> Handler:
+    """Wrap what answers jobs into a handler for the SDK.
+
+    The handler never raises, but for its own cancellation: every failure becomes the JSON text of
+    an error body under `error`, because the SDK would otherwise send the traceback to the caller.
+
+    Args:
+        answer: gives the reply to the `input` of a job, ready for JSON.
+        post: delivers progress.
+        max_result_bytes: above it a reply is refused, since the platform would lose it.
+        progress_interval: least seconds between two progress messages.
+
+    """
+
+    async def handler(job: Job) -> dict[str, Any]:
+        publisher = ProgressPublisher(job, post=post, interval=progress_interval)
+        began = time.monotonic()
+        name = str(job.get("id"))
+        try:
+            reply = await answer(job.get("input"), publisher.report)
+            _check_size(reply, limit=max_result_bytes)
+        except ParleyError as error:
+            _log.warning("job %s failed: %s: %s", name, error.code, error)
+            return _failed(error)
+        except Exception:  # noqa: BLE001  the SDK would send the traceback to the caller
+            _log.exception("job %s met an unexpected error", name)
+            return _failed(InternalError(job=name))
+        finally:
+            await publisher.close()
+        _log.info("job %s done in %.1f s", name, time.monotonic() - began)
+        return reply
+
+    return handler
+
+
+class ProgressPublisher:
+    """Sends the latest progress of one job, at most once an interval, and never after its result.
+
+    The SDK's own `progress_update` starts a thread for each message, and a message that arrives
+    after the result leaves the job in progress for ever; here one task sends them in turn, and
+    `close` waits for it before the result may go.
+    """
+
+    def __init__(self, job: Job, *, post: Post, interval: float) -> None:
+        self._job = job
+        self._post = post
+        self._interval = interval
+        self._loop = asyncio.get_running_loop()
+        self._latest: dict[str, float] = {}
+        self._news = asyncio.Event()
+        self._sending = False
+        self._closed = False
+        self._task = self._loop.create_task(self._send())
+
+    def report(self, step: Step) -> None:
+        """Take a step, from any thread."""
+        self._loop.call_soon_threadsafe(self._take, step)
+
+    async def close(self) -> None:
+        """Take no more steps, and let a message on its way arrive or give it up."""
+        self._closed = True
+        if self._sending:
+            await asyncio.wait((self._task,), timeout=_CLOSE_SECONDS)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def _take(self, step: Step) -> None:
+        if not self._closed:
+            self._latest[step.phase] = max(step.done, self._latest.get(step.phase, 0.0))
+            self._news.set()
+
+    async def _send(self) -> None:
+        while not self._closed:
+            await self._news.wait()
+            self._news.clear()
+            self._sending = True
+            try:
+                await self._post(self._job, self._message())
+            except Exception as error:  # noqa: BLE001  progress is no reason to fail a job
+                _log.warning("progress was not delivered: %s", type(error).__name__)
+            self._sending = False
+            if not self._closed:
+                await asyncio.sleep(self._interval)
+
+    def _message(self) -> dict[str, Any]:
+        return {"progress": {phase: round(done, 3) for phase, done in self._latest.items()}}
+
+
+def serve(answer: Answer, *, max_result_bytes: int, progress_interval: float) -> None:
+    """Take jobs from RunPod until the worker is stopped. Call it in the main thread."""
+    import runpod  # noqa: PLC0415
+
+    handler = create_handler(
+        answer,
+        post=_platform_post(),
+        max_result_bytes=max_result_bytes,
+        progress_interval=progress_interval,
+    )
+    runpod.serverless.start({"handler": handler})
+
+
+def _platform_post() -> Post:
+    """Deliver progress as the SDK delivers results; outside a platform, to the log."""
+    from runpod.http_client import AsyncClientSession  # noqa: PLC0415
+    from runpod.serverless.modules.rp_http import send_result  # noqa: PLC0415
+
+    async def send(job: Job, message: dict[str, Any]) -> None:
+        async with AsyncClientSession() as session:
+            await send_result(session, {"status": "IN_PROGRESS", "output": message}, job)
+
+    async def log(job: Job, message: dict[str, Any]) -> None:
+        _log.info("job %s: %s", job.get("id"), message["progress"])
+
+    return send if "RUNPOD_WEBHOOK_POST_OUTPUT" in os.environ else log
+
+
+def _check_size(reply: dict[str, Any], *, limit: int) -> None:
+    """Refuse what the platform would lose, and what is no valid JSON."""
+    size = len(json.dumps({"output": reply}, ensure_ascii=False, allow_nan=False).encode())
+    if size > limit:
+        raise ResultTooLarge(size=size, limit=limit)
+
+
+def _failed(error: ParleyError) -> dict[str, Any]:
+    failure: dict[str, Any] = {"error": json.dumps(error.body())}
+    if isinstance(error, EngineCrashed):
+        failure["refresh_worker"] = True  # CUDA does not recover within a process
+    return failure
