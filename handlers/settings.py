@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """HF_TOKEN: reads gated repositories."""
     hub_cache: Path | None = Field(default=None, validation_alias="HF_HUB_CACHE")
     """HF_HUB_CACHE: where the hub's files are kept."""
+    hub_endpoint: str | None = Field(default=None, validation_alias="HF_ENDPOINT")
+    """HF_ENDPOINT: a mirror of the hub."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much the worker logs. Transcripts are logged at DEBUG only."""
 

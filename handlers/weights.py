@@ -71,11 +71,15 @@ def _from_cache(name: str, *, files: Sequence[str], settings: Settings) -> Weigh
 
 
 def _from_hub(name: str, *, files: Sequence[str], settings: Settings) -> Weights:
-    token = settings.hf_token.get_secret_value() if settings.hf_token else None
+    token = (settings.hf_token.get_secret_value() if settings.hf_token else "") or None
     _log.info("downloading %s", name)
     try:
         path = snapshot_download(
-            name, allow_patterns=list(files), cache_dir=settings.hub_cache, token=token
+            name,
+            allow_patterns=list(files),
+            cache_dir=settings.hub_cache,
+            endpoint=settings.hub_endpoint,
+            token=token,
         )
     except GatedRepoError as error:
         raise ModelAccessDenied(_gated(name, has_token=token is not None)) from error
