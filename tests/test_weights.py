@@ -28,7 +28,7 @@ def hub(status: int, headers: dict[str, str]) -> Iterator[str]:
     """A hub on loopback that gives one answer to everything."""
 
     class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -1,5 +1,7 @@
 """Windows tile the audio, and fall into pauses."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,7 +31,7 @@ def test_windows_tile_the_audio_and_keep_the_limit(seconds: list[float], longest
     windows = list(cut(samples, sample_rate=RATE, longest=longest))
     assert windows[0].first == 0
     assert windows[-1].last == len(samples)
-    assert all(a.last == b.first for a, b in zip(windows, windows[1:], strict=False))
+    assert all(a.last == b.first for a, b in itertools.pairwise(windows))
     assert all(w.last - w.first <= longest * RATE for w in windows)
     assert all(w.last > w.first for w in windows[:-1])
 
