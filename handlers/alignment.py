@@ -1,0 +1,197 @@
+"""Words x turns -> words with speakers.
+
+    clamp      a word ends where speech can have ended, not where the next one begins
+    sweep      each word goes to the speaker whose exclusive turns hold most of it
+    fill       a word in a gap goes to the turn with the nearest edge
+    smooth     words that the turns do not decide follow the words around them
+    mark       a word is overlapped where the regular turns of two speakers hold most of it
+
+Exclusive turns hold one speaker at any time, so they say whom a transcriber that writes one stream
+of words has heard; pyannote.audio publishes them for this use since 4.0. All steps together take
+time in proportion to words and turns, once both are in order.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import Final
+
+from handlers.smoothing import Shares, collapse_islands, settle_sentences
+from handlers.timeline import Diarization, Turn, Word
+from handlers.turns import overlapped, tidy
+
+# A word with no duration still has to fall on one side of a turn's edge.
+_INSTANT: Final = 0.001
+
+# Unhurried speech has some 12 letters a second and numerals are read out: "1984" is four syllables.
+# These bounds are about twice as slow, so only ends that run on into silence are cut.
+_SECONDS_PER_WORD: Final = 0.75
+_SECONDS_PER_LETTER: Final = 0.1
+_SECONDS_PER_DIGIT: Final = 0.4
+_FIRST_WIDE_SCRIPT: Final = "\u2e80"
+
+
+def assign_speakers(  # noqa: PLR0913 - each option is a documented knob of its own
+    words: Sequence[Word],
+    diarization: Diarization,
+    *,
+    overlap_share: float = 0.5,
+    confident: float = 0.5,
+    island_words: int = 3,
+    island_seconds: float = 1.0,
+    island_gap: float = 0.5,
+    sentence_words: int = 50,
+    sentence_gap: float = 1.0,
+) -> tuple[Word, ...]:
+    """Give each word its speaker.
+
+    Words come back complete, in the order and with the text, start and confidence they had; an end
+    may come earlier (`clamp_durations`). Words may come unsorted; turns too, and empty or
+    overlapping. Without exclusive turns the regular ones decide, ties going to the turn that starts
+    first. Without any turn the words keep whatever speaker they have, and that is None as a rule.
+
+    `speaker_confidence` is the share of the word that lies in its speaker's turns. It is 0 for a
+    word in a gap, and low for a word that smoothing has moved.
+
+    Args:
+        words: what was said.
+        diarization: who speaks when.
+        overlap_share: least share of a word during which two speakers speak, to call it overlapped.
+        confident: share of a word in its speaker's turns from which on smoothing leaves it alone.
+        island_words: most words that smoothing takes for an island; 0 turns it off.
+        island_seconds: longest island, in seconds.
+        island_gap: longest pause between an island and the words beside it, in seconds.
+        sentence_words: longest sentence that may settle its own words by majority; 0 turns it off.
+        sentence_gap: pause that ends a sentence without punctuation, in seconds.
+
+    Raises:
+        ValueError: a time is NaN or infinite.
+
+    """
+    order = sorted(range(len(words)), key=lambda index: words[index].start)
+    timed = clamp_durations([words[index] for index in order])
+    turns = tidy(diarization.exclusive) or tidy(diarization.turns)
+    if turns:
+        labels, shares = _sweep_speakers(timed, turns)
+        labels = collapse_islands(
+            timed,
+            labels,
+            shares,
+            max_words=island_words,
+            max_seconds=island_seconds,
+            max_gap=island_gap,
+            confident=confident,
+        )
+        labels = settle_sentences(
+            timed,
+            labels,
+            shares,
+            max_words=sentence_words,
+            max_gap=sentence_gap,
+            confident=confident,
+        )
+        overlaps = _sweep_overlaps(timed, diarization.turns)
+        timed = tuple(
+            replace(
+                word,
+                speaker=label,
+                speaker_confidence=share.get(label, 0.0),
+                overlap=overlap > 0 and overlap >= overlap_share,
+            )
+            for word, label, share, overlap in zip(timed, labels, shares, overlaps, strict=True)
+        )
+    placed = dict(zip(order, timed, strict=True))
+    return tuple(placed[index] for index in range(len(words)))
+
+
+def clamp_durations(words: Sequence[Word]) -> tuple[Word, ...]:
+    """End each word where its speech can have ended.
+
+    Transcribers let a word last until the next one begins, through any silence between them, and
+    so into the turn of whoever answers. A word here lasts no longer than its text takes to say
+    slowly, and never past the start of the word after it. Starts stay.
+
+    Args:
+        words: ordered by start.
+
+    Raises:
+        ValueError: a time is NaN or infinite.
+
+    """
+    for word in words:
+        if not (isfinite(word.start) and isfinite(word.end)):
+            msg = f"The word {word.text!r} lasts from {word.start} to {word.end}: not times."
+            raise ValueError(msg)
+    ends = [min(max(word.start, word.end), word.start + _slowest(word.text)) for word in words]
+    for index, word in enumerate(words[1:]):
+        if words[index].start <= word.start:
+            ends[index] = min(ends[index], word.start)
+    return tuple(
+        word if word.end == end else replace(word, end=end)
+        for word, end in zip(words, ends, strict=True)
+    )
+
+
+def _slowest(text: str) -> float:
+    digits = sum(char.isdecimal() or char >= _FIRST_WIDE_SCRIPT for char in text)
+    letters = sum(char.isalpha() and char < _FIRST_WIDE_SCRIPT for char in text)
+    return _SECONDS_PER_WORD + _SECONDS_PER_DIGIT * digits + _SECONDS_PER_LETTER * letters
+
+
+def _sweep_speakers(words: Sequence[Word], turns: Sequence[Turn]) -> tuple[list[str], list[Shares]]:
+    labels: list[str] = []
+    shares: list[Shares] = []
+    for word, touching, beside in _sweep(words, turns):
+        share: dict[str, float] = {}
+        for turn in touching:
+            share[turn.speaker] = share.get(turn.speaker, 0.0) + _share(word, turn.start, turn.end)
+        # Rounding makes a tie a tie: sums of the same seconds differ in their last bits.
+        share = {speaker: round(min(part, 1.0), 6) for speaker, part in share.items()}
+        label = max(share, key=share.__getitem__) if share else _nearest(word, beside).speaker
+        labels.append(label)
+        shares.append(share)
+    return labels, shares
+
+
+def _sweep_overlaps(words: Sequence[Word], turns: Sequence[Turn]) -> list[float]:
+    stretches = [Turn(start, end, "") for start, end in overlapped(turns)]
+    return [
+        round(sum(_share(word, stretch.start, stretch.end) for stretch in touching), 6)
+        for word, touching, _ in _sweep(words, stretches)
+    ]
+
+
+def _sweep(
+    words: Sequence[Word], turns: Sequence[Turn]
+) -> Iterator[tuple[Word, list[Turn], list[Turn]]]:
+    """Walk words and turns together, both ordered by start.
+
+    Yields each word with the turns that touch it, and with the turn before and the turn after.
+    A turn is dropped as soon as it ends before a word, since all later words start later still.
+    """
+    active: list[Turn] = []
+    before: Turn | None = None
+    upcoming = 0
+    for word in words:
+        while upcoming < len(turns) and turns[upcoming].start < _end(word):
+            active.append(turns[upcoming])
+            upcoming += 1
+        for turn in active:
+            if turn.end <= word.start and (before is None or before.end < turn.end):
+                before = turn
+        active = [turn for turn in active if word.start < turn.end]
+        touching = [turn for turn in active if turn.start < _end(word)]
+        after = [turn for turn in active if _end(word) <= turn.start] or turns[upcoming:][:1]
+        yield word, touching, [*([before] if before else []), *after[:1]]
+
+
+def _end(word: Word) -> float:
+    return max(word.end, word.start + _INSTANT)
+
+
+def _share(word: Word, start: float, end: float) -> float:
+    return (min(_end(word), end) - max(word.start, start)) / (_end(word) - word.start)
+
+
+def _nearest(word: Word, turns: Sequence[Turn]) -> Turn:
+    return min(turns, key=lambda turn: round(max(turn.start - word.end, word.start - turn.end), 6))
