@@ -1,0 +1,28 @@
+"""What may be imported where, as a process sees it; import-linter holds the static half."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "nemo", "pyannote", "lightning", "transformers")
+
+
+def modules_after(statement: str) -> set[str]:
+    """The top-level packages that a fresh process holds after a statement."""
+    program = f"{statement}; import sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
+    return set(done.stdout.split())
+
+
+def test_wiring_an_endpoint_imports_no_engine() -> None:
+    assert modules_after("import handlers.single").isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "room", ["conversation", "schema", "worker", "formats", "alignment", "transcriber", "diarizer"]
+)
+def test_what_a_cpu_worker_needs_is_light(room: str) -> None:
+    assert modules_after(f"import handlers.{room}").isdisjoint((*HEAVY, "numpy", "av", "soundfile"))
