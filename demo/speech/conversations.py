@@ -237,13 +237,15 @@ def _schedule(
     free = dict.fromkeys((v.label for v in voices), 0.0)  # nobody talks over themselves
     while True:
         others = [v for v in voices if v is not previous] or list(voices)
+        newcomer = bool(waiting)
         voice = waiting.pop() if waiting else rng.choice(others)
         step = _step(rng, manner, first=previous is None)
         start = max(clock + step, settled, free[voice.label])
         settled, begun = clock, False
         for _ in range(rng.randint(*manner.sentences_per_turn)):
             utterance = speak(voice, rng)
-            if start + utterance.duration > seconds and (begun or previous) and not waiting:
+            everybody_spoke = not waiting and (begun or not newcomer)
+            if everybody_spoke and start + utterance.duration > seconds:
                 return
             part = Part(start, utterance)
             clock, begun = max(clock, part.end), True
