@@ -1,0 +1,82 @@
+"""Opens a file of any format, and lets that file lead nowhere else."""
+
+import errno
+from typing import IO, Any, NoReturn
+
+import av
+
+from handlers.errors import AudioEmpty, AudioTruncated, AudioUnreadable
+from handlers.truncation import missing_part
+
+FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dss,dts,eac3,flac,flv,gsm,matroska,mov,mp3,"
+    "mpc,mpc8,mpeg,mpegts,mxf,nistsphere,ogg,tta,voc,w64,wav,wv"
+)
+"""What may be opened. Not among them: all that names other files, addresses or devices (concat,
+HLS, DASH, SDP, lavfi), pictures, subtitles, and headerless formats that any bytes can pass for."""
+
+_LOOKALIKES = {
+    b"<!doctype": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "an XML document",
+    b"{": "a JSON document",
+    b"#extm3u": "a playlist",
+    b"ffconcat": "a playlist",
+    b"pk\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"%pdf": "a PDF document",
+    b"\x89png": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"gif8": "a picture",
+}
+
+_HEAD_BYTES = 32
+_READ_BYTES = 2**18
+
+
+def open_container(file: IO[bytes]) -> Any:  # noqa: ANN401  PyAV's types are not seen here
+    """Open a whole recording for decoding.
+
+    Args:
+        file: seekable, at its start. FFmpeg reads through it, and can open nothing else.
+
+    Returns:
+        An `av.container.InputContainer`.
+
+    Raises:
+        AudioEmpty: the file has no bytes.
+        AudioTruncated: its structure promises more than it holds.
+        AudioUnreadable: its format is none of `FORMATS`.
+
+    """
+    head = file.read(_HEAD_BYTES)
+    if not head:
+        raise AudioEmpty
+    missing = missing_part(file)
+    if missing is not None:
+        raise AudioTruncated(reason=missing)
+    file.seek(0)
+    try:
+        return av.open(
+            file,
+            mode="r",
+            options={"format_whitelist": FORMATS},
+            metadata_errors="replace",
+            buffer_size=_READ_BYTES,
+            io_open=_open_nothing_else,
+        )
+    except av.FFmpegError as error:
+        raise AudioUnreadable(reason=_resemblance(head)) from error
+
+
+def _open_nothing_else(*_: object) -> NoReturn:
+    """FFmpeg asks for a second file: no recording needs one, and no sender may choose it."""
+    raise PermissionError(errno.EACCES, "a recording is one file")
+
+
+def _resemblance(head: bytes) -> str:
+    start = head.lstrip().lower()
+    for magic, name in _LOOKALIKES.items():
+        if start.startswith(magic):
+            return f"it is {name}"
+    return "its format is not known"
