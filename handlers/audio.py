@@ -1,0 +1,211 @@
+"""From what a job names to samples: fetched once, hashed, decoded once."""
+
+import asyncio
+import binascii
+import re
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from handlers.decoding import decode
+from handlers.download import download
+from handlers.errors import AudioTooLarge, InvalidEncoding
+from handlers.fetched import Fetched, new_file, removed_on_failure
+from handlers.progress import Phase, Progress, Step, ignore
+from handlers.settings import Settings
+from handlers.tape import SAMPLE_RATE, Samples
+
+Result = TypeVar("Result")
+
+_DATA_URI = re.compile(r"\s*data:[^,]*?(?P<base64>;\s*base64\s*)?,", re.IGNORECASE)
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_WHITESPACE = b" \t\r\n\f\v"
+_GROUP = 4
+"""Characters of base64 that stand for three bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSource:
+    """Where a job's audio is: exactly one of the two is given.
+
+    Attributes:
+        url: an http(s) URL or a data URI.
+        base64: the bytes of a file, in either alphabet, or a data URI.
+
+    """
+
+    url: str | None = field(default=None, repr=False)
+    base64: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.url is None) == (self.base64 is None):
+            message = "Give either url or base64."
+            raise ValueError(message)
+
+    @property
+    def inline(self) -> str | None:
+        """The text that holds the audio itself, None where it must be downloaded."""
+        if self.url is None:
+            return self.base64
+        return self.url if _DATA_URI.match(self.url) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """The sound of a job, and what was known of it before it became samples.
+
+    Attributes:
+        samples: float32, mono, at `sample_rate`, full scale at 1, shape (samples,). Read-only, and
+            mapped from a file, so that hours of it take memory only where they are looked at.
+        sha256: of the bytes that were sent, in hexadecimal.
+        bytes: how many were sent.
+        container: such as `wav`, `mov` or `matroska`.
+        codec: such as `pcm_s16le`, `aac` or `opus`.
+        original_sample_rate: hertz, as sent.
+        channels: as sent.
+        warnings: what was wrong with the file and could be helped, in sentences.
+        seconds_spent: by the clock on the wall, for the phases `fetch` and `decode`.
+
+    """
+
+    samples: Samples = field(repr=False)
+    sha256: str
+    bytes: int
+    container: str
+    codec: str
+    original_sample_rate: int
+    channels: int
+    warnings: tuple[str, ...] = ()
+    seconds_spent: dict[Phase, float] = field(default_factory=dict)
+    sample_rate: Final[int] = field(default=SAMPLE_RATE, init=False)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def slice(self, start: float, end: float) -> Samples:
+        """Give the samples between two times, as far as there are any.
+
+        Args:
+            start: seconds from the beginning.
+            end: seconds from the beginning.
+
+        Returns:
+            A view, shape (samples,).
+
+        """
+        first, last = (max(0, round(time * self.sample_rate)) for time in (start, end))
+        return self.samples[first:last]
+
+
+async def open_audio(
+    source: AudioSource, *, settings: Settings, folder: Path, progress: Progress = ignore
+) -> Recording:
+    """Fetch and decode the audio that a source names.
+
+    Nothing is left in `folder`, whatever happens: the samples outlive their file's name.
+
+    Args:
+        source: where the audio is.
+        settings: bounds of size, duration and downloads.
+        folder: for temporary files; needs room for the audio as sent and 64 kB for each second.
+        progress: told the steps of the phases `fetch` and `decode`.
+
+    Raises:
+        AudioError: the audio cannot be had or used; the leaf says why.
+
+    """
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=folder) as room:
+        fetched = await fetch(source, settings=settings, folder=Path(room), progress=progress)
+        halfway = time.monotonic()
+        decoded = await _in_thread(
+            lambda stop: decode(
+                fetched.path,
+                max_seconds=settings.max_audio_seconds,
+                stop=stop,
+                progress=progress,
+            )
+        )
+    return Recording(
+        samples=decoded.samples,
+        sha256=fetched.sha256,
+        bytes=fetched.size,
+        container=decoded.container,
+        codec=decoded.codec,
+        original_sample_rate=decoded.sample_rate,
+        channels=decoded.channels,
+        warnings=decoded.warnings,
+        seconds_spent={"fetch": halfway - began, "decode": time.monotonic() - halfway},
+    )
+
+
+async def fetch(
+    source: AudioSource, *, settings: Settings, folder: Path, progress: Progress = ignore
+) -> Fetched:
+    """Bring the bytes that a source names into a new file of `folder`, without decoding them.
+
+    The file is the caller's; none is left if this fails or is cancelled.
+
+    Raises:
+        InvalidEncoding: inline audio is not base64.
+        AudioTooLarge: more than `settings.max_audio_bytes`.
+        DownloadError: the URL gives no audio; the leaf says why.
+
+    """
+    path = folder / f"{uuid.uuid4().hex}.audio"
+    if source.inline is None and source.url is not None:
+        return await download(source.url, path, settings=settings, progress=progress)
+    text = source.inline or ""
+    limit = settings.max_audio_bytes
+    with removed_on_failure(path):
+        fetched = await _in_thread(lambda _stop: _write_inline(text, path, limit=limit))
+    progress(Step("fetch", 1.0))
+    return fetched
+
+
+def _write_inline(text: str, path: Path, *, limit: int) -> Fetched:
+    uri = _DATA_URI.match(text)
+    if uri is None:
+        content = _from_base64(text.encode("ascii", "replace"), limit=limit)
+    else:
+        content = unquote_to_bytes(text[uri.end() :])
+        if uri["base64"]:
+            content = _from_base64(content, limit=limit)
+    with new_file(path, limit=limit) as file:
+        file.write(content)
+    return file.fetched()
+
+
+def _from_base64(text: bytes, *, limit: int) -> bytes:
+    digits = text.translate(_URL_SAFE, _WHITESPACE).rstrip(b"=")
+    if len(digits) * 3 // _GROUP > limit:
+        raise AudioTooLarge(limit=limit)
+    if len(digits) % _GROUP == 1:
+        raise InvalidEncoding(reason="is cut, or is no base64: one character is left over")
+    try:
+        return binascii.a2b_base64(digits + b"=" * (-len(digits) % _GROUP), strict_mode=True)
+    except binascii.Error as error:
+        raise InvalidEncoding(reason="holds characters that are not base64") from error
+
+
+async def _in_thread(work: Callable[[threading.Event], Result]) -> Result:
+    """Do blocking work beside the event loop, and see it end: a thread cannot be cancelled.
+
+    `work` is given an event that is set when its result is no longer wanted.
+    """
+    stop = threading.Event()
+    task = asyncio.create_task(asyncio.to_thread(work, stop))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({task})
+        raise
