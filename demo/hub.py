@@ -12,6 +12,14 @@ HUB: Final = Path(__file__).parent / "models" / "hub"
 TRANSCRIBER: Final = "parley/demo-parakeet-tdt"
 DIARIZER: Final = "parley/demo-speaker-diarization"
 
+ENVIRONMENT: Final = {
+    "PARLEY_TRANSCRIBER_MODEL": TRANSCRIBER,
+    "PARLEY_DIARIZER_MODEL": DIARIZER,
+    "HF_HUB_CACHE": str(HUB),
+    "HF_HUB_OFFLINE": "1",
+}
+"""What makes a worker use the demo's models, without any network."""
+
 
 def publish(repository: str, files: Mapping[str, Path], *, hub: Path = HUB) -> Path:
     """Make files the only snapshot of a repository, and return the snapshot's folder.

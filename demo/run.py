@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
@@ -19,10 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from demo.hub import DIARIZER, HUB, TRANSCRIBER
-from emulator.platform import LocalPlatform
+from demo.hub import ENVIRONMENT
+from emulator.endpoint import WorkerEnded, local_endpoint
 from emulator.queue import Job, State
-from emulator.worker import running_worker
 
 SAMPLE: Final = Path(__file__).parent / "sample" / "meeting.flac"
 FORMATS: Final = ("srt", "vtt", "rttm", "txt")
@@ -36,14 +35,11 @@ _PHASES: Final = {
     "align": "joining both",
 }
 _COLOURS: Final = ("cyan", "yellow", "green", "magenta", "blue", "red")
-_MODEL_ENVIRONMENTS: Final[dict[str, Mapping[str, str]]] = {
-    "demo": {
-        "PARLEY_TRANSCRIBER_MODEL": TRANSCRIBER,
-        "PARLEY_DIARIZER_MODEL": DIARIZER,
-        "HF_HUB_CACHE": str(HUB),
-        "HF_HUB_OFFLINE": "1",
-    },
-    "real": {},
+# the local platform serves the file from this machine
+_DEVELOPMENT: Final = {"PARLEY_ALLOW_PRIVATE_ADDRESSES": "true"}
+_ENVIRONMENTS: Final[dict[str, Mapping[str, str]]] = {
+    "demo": {**_DEVELOPMENT, **ENVIRONMENT},
+    "real": _DEVELOPMENT,
 }
 
 
@@ -64,49 +60,28 @@ async def transcribe(
         options: further fields of the job.
 
     Raises:
-        JobFailed: the endpoint refused the job, or its worker ended.
+        JobFailed: the endpoint refused the job.
+        WorkerEnded: its worker ended before it answered.
 
     """
-    async with LocalPlatform() as platform:
-        url = audio if _is_url(audio) else platform.share(Path(audio))
-        environment = {
-            **platform.worker_environment,
-            "PARLEY_ALLOW_PRIVATE_ADDRESSES": "true",  # the local platform serves the file
-            **_MODEL_ENVIRONMENTS[models],
-        }
-        async with running_worker(_ENTRY_POINT, environment=environment, log=log) as process:
-            job = await platform.queue.submit({"audio_url": url, **options})
-            with PhaseBars(console) as bars:
-                async for update in _updates(job, process):
-                    bars.show(update)
+    async with local_endpoint(_ENTRY_POINT, environment=_ENVIRONMENTS[models], log=log) as endpoint:
+        url = audio if _is_url(audio) else endpoint.share(Path(audio))
+        job = await endpoint.submit(audio_url=url, **options)
+        with PhaseBars(console) as bars:
+            async for update in endpoint.updates(job):
+                bars.show(update)
     if job.state is not State.COMPLETED:
-        raise JobFailed(_reason(job, log))
+        raise JobFailed(_reason(job))
     reply: dict[str, Any] = job.output
     return reply
 
 
-async def _updates(job: Job, process: asyncio.subprocess.Process) -> AsyncIterator[Job]:
-    """The job at each change, until it is final or its worker ends."""
-    ended = asyncio.ensure_future(process.wait())
+def _reason(job: Job) -> str:
     try:
-        while not job.state.is_final and not ended.done():
-            yield job
-            change = asyncio.ensure_future(job.changed.wait())
-            await asyncio.wait((change, ended), return_when=asyncio.FIRST_COMPLETED)
-            change.cancel()
-        yield job
-    finally:
-        ended.cancel()
-
-
-def _reason(job: Job, log: Path) -> str:
-    if job.error is None:
-        return f"The worker ended before it answered. Its log is {log}."
-    try:
-        failure = json.loads(job.error)
-    except ValueError:
-        return f"{job.error} The worker's log is {log}."
-    return f"{failure['message']} ({failure['code']})"
+        failure = json.loads(job.error or "")
+        return f"{failure['message']} ({failure['code']})"
+    except (ValueError, TypeError, KeyError):
+        return f"The job is {job.state}: {job.error}"
 
 
 class PhaseBars:
@@ -194,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit status."""
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("audio", nargs="?", default=str(SAMPLE), help="a file or a URL")
-    parser.add_argument("--models", choices=sorted(_MODEL_ENVIRONMENTS), default="demo")
+    parser.add_argument("--models", choices=sorted(_ENVIRONMENTS), default="demo")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--no-diarize", action="store_true", help="words alone, no speakers")
     parser.add_argument("--num-speakers", type=int)
@@ -216,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reply = asyncio.run(
             transcribe(chosen.audio, models=chosen.models, log=log, console=errors, options=options)
         )
-    except JobFailed as failure:
+    except (JobFailed, WorkerEnded) as failure:
         errors.print(str(failure), style="red")
         return 1
     except KeyboardInterrupt:

@@ -13,10 +13,6 @@ from typing import Final
 _STOP_SECONDS: Final = 10.0
 
 
-class WorkerDied(RuntimeError):
-    """A worker ended by itself; its log says why."""
-
-
 @asynccontextmanager
 async def running_worker(
     module: str, *, environment: Mapping[str, str], log: Path

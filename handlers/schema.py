@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -185,7 +185,7 @@ class Reply(BaseModel):
     )
     formats: dict[Format, str] = Field(description="The renderings that the job asked for.")
     audio: AudioFacts
-    models: dict[Literal["transcriber", "diarizer"], Model]
+    models: dict[str, Model] = Field(description="By role: `transcriber`, `diarizer`.")
     timings: dict[str, float] = Field(
         description="Seconds of each phase; `transcribe` and `diarize` run at the same time."
     )

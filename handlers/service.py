@@ -110,12 +110,8 @@ def _reply(job: Job, recording: Recording, conversation: Conversation, *, began:
     rendering = time.monotonic()
     formats = render(transcript, job.formats, name=job.name, duration=recording.duration)
     now = time.monotonic()
-    timings = {
-        **recording.seconds_spent,
-        **conversation.seconds,
-        "format": now - rendering,
-        "total": now - began,
-    }
+    phases = {**recording.seconds_spent, **conversation.seconds, "format": now - rendering}
+    timings = {**{str(phase): spent for phase, spent in phases.items()}, "total": now - began}
     return Reply(
         text=transcript.text,
         language=conversation.language,

@@ -5,7 +5,6 @@ import base64
 import io
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,10 @@ import pytest
 import pytest_asyncio
 import soundfile
 
-from demo.hub import DIARIZER, HUB, TRANSCRIBER
+from demo.hub import ENVIRONMENT, TRANSCRIBER
 from demo.run import SAMPLE
-from emulator.platform import LocalPlatform
-from emulator.queue import Job, State
-from emulator.worker import running_worker
+from emulator.endpoint import LocalEndpoint, local_endpoint
+from emulator.queue import State
 from handlers.formats import FORMATS
 from handlers.schema import documents
 
@@ -28,63 +26,45 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANSWER_SECONDS = 240
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A worker of the single endpoint, and the platform that gives it jobs."""
-
-    platform: LocalPlatform
-    process: asyncio.subprocess.Process
-    log: Path
-    scratch: Path
-
-    async def ask(self, **job_input: object) -> Job:
-        job = await self.platform.queue.submit(job_input)
-        await asyncio.wait_for(self._final(job), ANSWER_SECONDS)
-        return job
-
-    async def reply(self, **job_input: object) -> dict[str, Any]:
-        job = await self.ask(**job_input)
-        assert job.state is State.COMPLETED, job.error
-        reply: dict[str, Any] = job.output
-        return reply
-
-    async def failure(self, **job_input: object) -> dict[str, Any]:
-        job = await self.ask(**job_input)
-        assert job.state is State.FAILED
-        assert job.error is not None
-        failure: dict[str, Any] = json.loads(job.error)
-        jsonschema.validate(failure, json.loads(documents()["failure.schema.json"]))
-        return failure
-
-    async def _final(self, job: Job) -> None:
-        while not job.state.is_final:
-            assert self.process.returncode is None, self.log.read_text()
-            await asyncio.wait({asyncio.ensure_future(job.changed.wait())}, timeout=1)
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the worker keeps its temporary files."""
+    return tmp_path_factory.mktemp("scratch")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def endpoint(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Endpoint]:
-    folder = tmp_path_factory.mktemp("endpoint")
-    scratch = folder / "scratch"
-    scratch.mkdir()
-    async with LocalPlatform() as platform:
-        environment = {
-            **platform.worker_environment,
-            "PARLEY_TRANSCRIBER_MODEL": TRANSCRIBER,
-            "PARLEY_DIARIZER_MODEL": DIARIZER,
-            "PARLEY_ALLOW_PRIVATE_ADDRESSES": "true",
-            "PARLEY_MAX_AUDIO_SECONDS": "600",
-            "PARLEY_MAX_AUDIO_BYTES": "8000000",
-            "PARLEY_DOWNLOAD_TOTAL_SECONDS": "5",
-            "PARLEY_DOWNLOAD_ATTEMPTS": "2",
-            "HF_HUB_CACHE": str(HUB),
-            "HF_HUB_OFFLINE": "1",
-            "HF_TOKEN": "hf_neverinanylogofours",
-            "TMPDIR": str(scratch),
-        }
-        log = folder / "worker.log"
-        async with running_worker("handlers.single", environment=environment, log=log) as process:
-            yield Endpoint(platform, process, log, scratch)
+async def endpoint(
+    tmp_path_factory: pytest.TempPathFactory, scratch: Path
+) -> AsyncIterator[LocalEndpoint]:
+    environment = {
+        **ENVIRONMENT,
+        "PARLEY_ALLOW_PRIVATE_ADDRESSES": "true",
+        "PARLEY_MAX_AUDIO_SECONDS": "600",
+        "PARLEY_MAX_AUDIO_BYTES": "8000000",
+        "PARLEY_DOWNLOAD_TOTAL_SECONDS": "5",
+        "PARLEY_DOWNLOAD_ATTEMPTS": "2",
+        "HF_TOKEN": "hf_neverinanylogofours",
+        "TMPDIR": str(scratch),
+    }
+    log = tmp_path_factory.mktemp("endpoint") / "worker.log"
+    async with local_endpoint("handlers.single", environment=environment, log=log) as found:
+        yield found
+
+
+async def reply_of(endpoint: LocalEndpoint, **job_input: object) -> dict[str, Any]:
+    job = await asyncio.wait_for(endpoint.ask(**job_input), ANSWER_SECONDS)
+    assert job.state is State.COMPLETED, job.error
+    reply: dict[str, Any] = job.output
+    return reply
+
+
+async def failure_of(endpoint: LocalEndpoint, **job_input: object) -> dict[str, Any]:
+    job = await asyncio.wait_for(endpoint.ask(**job_input), ANSWER_SECONDS)
+    assert job.state is State.FAILED
+    assert job.error is not None
+    failure: dict[str, Any] = json.loads(job.error)
+    jsonschema.validate(failure, json.loads(documents()["failure.schema.json"]))
+    return failure
 
 
 def inline(samples: np.ndarray[Any, Any], rate: int = 16_000) -> str:
@@ -93,9 +73,9 @@ def inline(samples: np.ndarray[Any, Any], rate: int = 16_000) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-async def test_the_sample_comes_back_as_who_said_what_when(endpoint: Endpoint) -> None:
-    reply = await endpoint.reply(
-        audio_url=endpoint.platform.share(SAMPLE), formats=list(FORMATS), name="meeting"
+async def test_the_sample_comes_back_as_who_said_what_when(endpoint: LocalEndpoint) -> None:
+    reply = await reply_of(
+        endpoint, audio_url=endpoint.share(SAMPLE), formats=list(FORMATS), name="meeting"
     )
     jsonschema.validate(reply, json.loads(documents()["reply.schema.json"]))
     assert len(reply["speakers"]) == 3
@@ -111,35 +91,35 @@ async def test_the_sample_comes_back_as_who_said_what_when(endpoint: Endpoint) -
     assert set(reply["timings"]) >= {"fetch", "decode", "transcribe", "diarize", "align", "total"}
 
 
-async def test_diarize_false_gives_words_and_no_speakers(endpoint: Endpoint) -> None:
-    reply = await endpoint.reply(audio_url=endpoint.platform.share(SAMPLE), diarize=False)
+async def test_diarize_false_gives_words_and_no_speakers(endpoint: LocalEndpoint) -> None:
+    reply = await reply_of(endpoint, audio_url=endpoint.share(SAMPLE), diarize=False)
     assert "diarizer" not in reply["models"]
     assert "diarize" not in reply["timings"]
     assert reply["speakers"] == []
     assert len(reply["text"].split()) > 100
 
 
-async def test_a_stated_number_of_speakers_is_found(endpoint: Endpoint) -> None:
-    reply = await endpoint.reply(
-        audio_url=endpoint.platform.share(SAMPLE), num_speakers=2, word_timestamps=False
+async def test_a_stated_number_of_speakers_is_found(endpoint: LocalEndpoint) -> None:
+    reply = await reply_of(
+        endpoint, audio_url=endpoint.share(SAMPLE), num_speakers=2, word_timestamps=False
     )
     assert len(reply["speakers"]) == 2
     assert all(segment["words"] == [] for segment in reply["segments"])
 
 
 @pytest.mark.parametrize("seconds", [0.02, 10.0])
-async def test_silence_is_answered_without_words(endpoint: Endpoint, seconds: float) -> None:
+async def test_silence_is_answered_without_words(endpoint: LocalEndpoint, seconds: float) -> None:
     samples = np.zeros(int(seconds * 16_000), dtype=np.float32)
-    reply = await endpoint.reply(audio_base64=inline(samples))
+    reply = await reply_of(endpoint, audio_base64=inline(samples))
     assert reply["text"] == ""
     assert reply["segments"] == []
     assert reply["warnings"]
 
 
 @pytest.mark.parametrize("level", [0.001, 0.05, 0.3])
-async def test_noise_is_answered_without_words(endpoint: Endpoint, level: float) -> None:
+async def test_noise_is_answered_without_words(endpoint: LocalEndpoint, level: float) -> None:
     noise = np.random.default_rng(7).normal(0, level, 160_000).clip(-1, 1).astype(np.float32)
-    reply = await endpoint.reply(audio_base64=inline(noise))
+    reply = await reply_of(endpoint, audio_base64=inline(noise))
     assert reply["text"] == ""
 
 
@@ -159,49 +139,48 @@ async def test_noise_is_answered_without_words(endpoint: Endpoint, level: float)
     ],
 )
 async def test_bad_input_is_told_why_and_the_worker_goes_on(
-    endpoint: Endpoint, job_input: dict[str, Any], code: str
+    endpoint: LocalEndpoint, job_input: dict[str, Any], code: str
 ) -> None:
-    failure = await endpoint.failure(**job_input)
+    failure = await failure_of(endpoint, **job_input)
     assert failure["code"] == code
     assert endpoint.process.returncode is None
 
 
-async def test_a_missing_file_is_told_apart(endpoint: Endpoint) -> None:
-    url = endpoint.platform.share(SAMPLE).replace("/files/", "/files/x")
-    failure = await endpoint.failure(audio_url=url)
+async def test_a_missing_file_is_told_apart(endpoint: LocalEndpoint) -> None:
+    url = endpoint.share(SAMPLE).replace("/files/", "/files/x")
+    failure = await failure_of(endpoint, audio_url=url)
     assert failure["code"] == "audio_download_refused"
     assert "404" in failure["message"]
 
 
 async def test_too_long_and_truncated_audio_are_told_apart(
-    endpoint: Endpoint, tmp_path: Path
+    endpoint: LocalEndpoint, tmp_path: Path
 ) -> None:
     long = tmp_path / "long.flac"
     soundfile.write(long, np.zeros(700 * 8000, dtype=np.int16), 8000)
-    assert (await endpoint.failure(audio_url=endpoint.platform.share(long)))[
-        "code"
-    ] == "audio_too_long"
+    assert (await failure_of(endpoint, audio_url=endpoint.share(long)))["code"] == "audio_too_long"
     cut = tmp_path / "cut.wav"
     soundfile.write(cut, np.zeros(160_000, dtype=np.int16), 16_000)
     cut.write_bytes(cut.read_bytes()[:100_000])
-    assert (await endpoint.failure(audio_url=endpoint.platform.share(cut)))[
-        "code"
-    ] == "audio_truncated"
+    assert (await failure_of(endpoint, audio_url=endpoint.share(cut)))["code"] == "audio_truncated"
 
 
-async def test_a_cancelled_job_frees_the_worker(endpoint: Endpoint) -> None:
-    job = await endpoint.platform.queue.submit({"audio_url": endpoint.platform.share(SAMPLE)})
-    while job.output is None and not job.state.is_final:
-        await asyncio.wait({asyncio.ensure_future(job.changed.wait())}, timeout=5)
+async def test_a_cancelled_job_frees_the_worker(endpoint: LocalEndpoint) -> None:
+    job = await endpoint.submit(audio_url=endpoint.share(SAMPLE))
+    async for update in endpoint.updates(job):
+        if update.output is not None:
+            break
     await endpoint.platform.queue.cancel(job.id)
-    reply = await endpoint.reply(audio_base64=inline(np.zeros(16_000, dtype=np.float32)))
+    reply = await reply_of(endpoint, audio_base64=inline(np.zeros(16_000, dtype=np.float32)))
     assert reply["text"] == ""
     assert job.state is State.CANCELLED
 
 
-async def test_nothing_is_left_behind_and_nothing_said_is_logged(endpoint: Endpoint) -> None:
+async def test_nothing_is_left_behind_and_nothing_said_is_logged(
+    endpoint: LocalEndpoint, scratch: Path
+) -> None:
     """Runs last: it looks at what all the jobs above have left."""
-    assert list(endpoint.scratch.glob("parley-*")) == []
+    assert list(scratch.glob("parley-*")) == []
     log = endpoint.log.read_text()
     assert "job" in log
     for private in ("printer", "budget", "hf_neverinanylogofours", "Traceback"):
@@ -209,18 +188,15 @@ async def test_nothing_is_left_behind_and_nothing_said_is_logged(endpoint: Endpo
 
 
 async def test_missing_models_are_told_to_every_job(tmp_path: Path) -> None:
-    async with LocalPlatform() as platform:
-        environment = {
-            **platform.worker_environment,
-            "PARLEY_TRANSCRIBER_MODEL": "nobody/nothing",
-            "PARLEY_DIARIZER_MODEL": "pyannote/nothing",
-            "HF_HUB_CACHE": str(tmp_path / "hub"),
-            "HF_HUB_OFFLINE": "1",
-        }
-        log = tmp_path / "worker.log"
-        async with running_worker("handlers.single", environment=environment, log=log) as process:
-            endpoint = Endpoint(platform, process, log, tmp_path)
-            for _ in range(2):
-                failure = await endpoint.failure(audio_base64=inline(np.ones(16_000) * 0.1))
-                assert failure["code"] == "model_missing"
-                assert "nobody/nothing" in failure["message"]
+    environment = {
+        "PARLEY_TRANSCRIBER_MODEL": "nobody/nothing",
+        "PARLEY_DIARIZER_MODEL": "pyannote/nothing",
+        "HF_HUB_CACHE": str(tmp_path / "hub"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    log = tmp_path / "worker.log"
+    async with local_endpoint("handlers.single", environment=environment, log=log) as endpoint:
+        for _ in range(2):
+            failure = await failure_of(endpoint, audio_base64=inline(np.ones(16_000) * 0.1))
+            assert failure["code"] == "model_missing"
+            assert "nobody/nothing" in failure["message"]
