@@ -122,7 +122,9 @@ def clamp_durations(words: Sequence[Word]) -> tuple[Word, ...]:
         if not (isfinite(word.start) and isfinite(word.end)):
             msg = f"The word {word.text!r} lasts from {word.start} to {word.end}: not times."
             raise ValueError(msg)
-    ends = [min(max(word.start, word.end), word.start + _slowest(word.text)) for word in words]
+    ends = [
+        min(max(word.start, word.end), round(word.start + _slowest(word.text), 3)) for word in words
+    ]
     for index, word in enumerate(words[1:]):
         if words[index].start <= word.start:
             ends[index] = min(ends[index], word.start)

@@ -78,17 +78,20 @@ def summarise_speakers(
 ) -> tuple[Speaker, ...]:
     """List the speakers by first appearance.
 
-    Seconds are those of a speaker's turns where there are any, and otherwise of their segments;
-    stretches that overlap count once. A speaker of whom no word was understood has no segments.
+    A speaker lasts as long as their turns, or as their segments where they have no turn: in
+    seconds, to the millisecond, and what overlaps counts once. A speaker of whom no word was
+    understood has no segments.
     """
     named = [(segment, segment.speaker) for segment in segments if segment.speaker is not None]
     said = _by_speaker(Turn(segment.start, segment.end, speaker) for segment, speaker in named)
-    counts = Counter(speaker for _, speaker in named)
     stretches = said | _by_speaker(turns)
-    return tuple(
-        Speaker(label, fsum(turn.duration for turn in tidy(stretches[label])), counts[label])
-        for label in sorted(stretches, key=lambda label: (min(stretches[label]).start, label))
-    )
+    seconds = {
+        label: round(fsum(turn.duration for turn in tidy(own)), 3)
+        for label, own in stretches.items()
+    }
+    counts = Counter(speaker for _, speaker in named)
+    first_heard = sorted(stretches, key=lambda label: (min(stretches[label]).start, label))
+    return tuple(Speaker(label, seconds[label], counts[label]) for label in first_heard)
 
 
 def relabel(diarization: Diarization) -> Diarization:

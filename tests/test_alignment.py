@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,8 @@ class TestASingleWord:
         self, start: float, end: float, speaker: str, confidence: float
     ) -> None:
         (placed,) = swept([word("so", start, end)], self.TURNS)
-        assert (placed.speaker, placed.speaker_confidence) == (speaker, pytest.approx(confidence))
+        assert placed.speaker == speaker
+        assert placed.speaker_confidence == pytest.approx(confidence)
 
     @pytest.mark.parametrize(
         ("turns", "start", "end"),
@@ -325,7 +327,7 @@ class TestOnAnyInput:
             after.start <= after.end <= max(before.start, before.end)
             for before, after in zip(words, placed, strict=True)
         )
-        known = {turn.speaker for turn in tidy(alone) or tidy(regular)}
+        known: set[str | None] = {turn.speaker for turn in tidy(alone) or tidy(regular)}
         assert {said.speaker for said in placed} <= (known or {None})
         assert all(0 <= (said.speaker_confidence or 0) <= 1 for said in placed)
 
@@ -415,7 +417,7 @@ def steps(call: Callable[[], object]) -> int:
     library = str(Path(handlers.__file__).parent)
     count = 0
 
-    def trace(frame: FrameType, event: str, _: object) -> Callable[..., object] | None:
+    def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal count
         if not frame.f_code.co_filename.startswith(library):
             return None

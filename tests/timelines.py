@@ -41,22 +41,27 @@ plain_texts = st.sampled_from(("so", "I", "mean,", "yes.", "Really?", "1984", "D
 any_texts = st.sampled_from(NASTY_TEXTS) | st.text(max_size=12)
 
 
-@st.composite
+def stretches(*, until: int, longest: int) -> st.SearchStrategy[tuple[float, float]]:
+    """Start and end, which may be the same."""
+    return st.builds(
+        lambda start, length: (start / 1000, (start + length) / 1000),
+        st.integers(0, until),
+        st.integers(0, longest),
+    )
+
+
 def word_lists(
-    draw: st.DrawFn, *, until: int = 4000, text: st.SearchStrategy[str] = plain_texts
-) -> list[Word]:
+    *, until: int = 4000, text: st.SearchStrategy[str] = plain_texts
+) -> st.SearchStrategy[list[Word]]:
     """Words in no order, which may overlap, last no time, or last too long."""
-    return draw(
-        st.lists(
-            st.builds(
-                lambda said, start, length, sure: Word(said, start, start + length, sure),
-                text,
-                times(until=until),
-                times(until=until // 4),
-                st.none() | st.integers(0, 1000).map(lambda share: share / 1000),
-            ),
-            max_size=12,
-        )
+    return st.lists(
+        st.builds(
+            lambda text, stretch, sure: Word(text, stretch[0], stretch[1], sure),
+            text,
+            stretches(until=until, longest=until // 4),
+            st.none() | st.integers(0, 1000).map(lambda share: share / 1000),
+        ),
+        max_size=12,
     )
 
 
@@ -67,7 +72,6 @@ def turn_lists(draw: st.DrawFn, *, until: int = 4000, exclusive: bool = False) -
         edges = sorted(draw(st.lists(times(until=until), max_size=20, unique=True)))
         pairs = list(zip(edges[::2], edges[1::2], strict=False))
     else:
-        lengths = st.tuples(times(until=until), times(until=until // 2))
-        pairs = [(start, start + length) for start, length in draw(st.lists(lengths, max_size=8))]
+        pairs = draw(st.lists(stretches(until=until, longest=until // 2), max_size=8))
     turns = [Turn(start, end, draw(st.sampled_from(SPEAKERS))) for start, end in pairs]
     return draw(st.permutations(turns))
