@@ -24,6 +24,16 @@ lint: $(READY) ## check style, types and which room imports which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+accuracy: $(READY) ## measure word and speaker errors on the sample and on fresh conversations
+	$(BIN)/python -m benchmarks.accuracy
+
+long: $(READY) ## measure memory and time of a conversation of thirty minutes
+	$(BIN)/python -m benchmarks.long_recording
+
+models: $(READY) ## train the demo's models anew: 45 minutes each at most on 2 cores
+	$(BIN)/python -m demo.recipes.transcriber
+	$(BIN)/python -m demo.recipes.diarizer
+
 setup: $(READY) ## install what is locked into .venv
 
 $(READY): docker/locks/uv.txt docker/locks/dev.txt
@@ -50,4 +60,4 @@ docs: $(READY) ## write what is generated from the code into docs/
 clean: ## remove what can be made again
 	rm -rf .venv build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help run test lint setup locks format docs clean
+.PHONY: help run test lint accuracy long models setup locks format docs clean

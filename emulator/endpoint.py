@@ -83,4 +83,7 @@ async def local_endpoint(
     async with LocalPlatform() as platform:
         connected = {**platform.worker_environment, **environment}
         async with running_worker(module, environment=connected, log=log) as process:
-            yield LocalEndpoint(platform, process, log)
+            try:
+                yield LocalEndpoint(platform, process, log)
+            finally:
+                await platform.queue.close()  # an SDK worker that waits for a job cannot stop

@@ -1,5 +1,6 @@
 """The worker's side of RunPod's protocol over HTTP, and files for jobs to fetch."""
 
+import asyncio
 import json
 import secrets
 from pathlib import Path
@@ -13,6 +14,8 @@ from emulator.queue import JobQueue
 
 _POLL_SECONDS: Final = 20.0
 """How long a worker's request for work is held; the SDK gives up after 90 s."""
+_PACE_SECONDS: Final = 0.1
+"""How long a worker that asks in vain waits at least: the SDK asks again at once."""
 _MOST_BYTES: Final = 20 * 1024**2
 """Largest result that is taken."""
 
@@ -83,12 +86,14 @@ class LocalPlatform:
     async def _take(self, _request: web.Request) -> web.Response:
         job = await self.queue.take(wait=_POLL_SECONDS)
         if job is None:
+            await asyncio.sleep(_PACE_SECONDS)
             return web.Response(status=204)
         return web.json_response({"id": job.id, "input": job.input})
 
     async def _stop(self, _request: web.Request) -> web.Response:
         job_id = await self.queue.to_stop(wait=_POLL_SECONDS)
         if job_id is None:
+            await asyncio.sleep(_PACE_SECONDS)
             return web.Response(status=204)
         return web.json_response({"jobsToStop": [job_id]})
 

@@ -45,7 +45,8 @@ class JobQueue:
         self._jobs: dict[str, Job] = {}
         self._waiting: deque[Job] = deque()
         self._arrived = asyncio.Condition()
-        self._stopping: asyncio.Queue[str] = asyncio.Queue()
+        self._stopping: asyncio.Queue[str | None] = asyncio.Queue()
+        self._closed = False
 
     def __getitem__(self, job_id: str) -> Job:
         return self._jobs[job_id]
@@ -63,13 +64,25 @@ class JobQueue:
         """Give the next job to a worker; None where there is none within `wait` seconds."""
         async with self._arrived:
             try:
-                await asyncio.wait_for(self._arrived.wait_for(lambda: self._waiting), wait)
+                await asyncio.wait_for(self._arrived.wait_for(self._has_news), wait)
             except TimeoutError:
+                return None
+            if self._closed:
                 return None
             job = self._waiting.popleft()
         job.state = State.IN_PROGRESS
         job.announce()
         return job
+
+    async def close(self) -> None:
+        """Give out no more jobs, and let those go who wait for one or for a signal to stop."""
+        async with self._arrived:
+            self._closed = True
+            self._arrived.notify_all()
+        await self._stopping.put(None)
+
+    def _has_news(self) -> bool:
+        return self._closed or bool(self._waiting)
 
     def finish(self, job_id: str, body: dict[str, Any]) -> None:
         """Take what a worker posts about a job: progress, an output, or an error."""

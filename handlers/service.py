@@ -48,12 +48,13 @@ class Resident(Generic[Engine]):
                 self._engine = self._load()
             return self._engine
 
-    def warm(self) -> None:
-        """Load the engine now, and leave a failure to the jobs."""
+    def failure(self) -> ModelError | None:
+        """Load the engine now; what keeps it from that, or None."""
         try:
             self.get()
         except ModelError as error:
-            _log.error("%s: %s", error.code, error)
+            return error
+        return None
 
 
 class ConversationService:
@@ -71,9 +72,23 @@ class ConversationService:
         self._settings = settings
 
     def warm(self) -> None:
-        """Load both engines before the first job."""
-        self._transcriber.warm()
-        self._diarizer.warm()
+        """Load both engines before the first job; what fails is left to the jobs."""
+        for engine in (self._transcriber, self._diarizer):
+            if failure := engine.failure():
+                _log.error("%s: %s", failure.code, failure)
+
+    def _engines(
+        self, *, diarize: bool
+    ) -> tuple[Transcriber[Recording], Diarizer[Recording] | None]:
+        """Give the engines that a job needs; where both are missing, say so at once."""
+        try:
+            transcriber = self._transcriber.get()
+        except ModelError as error:
+            if diarize and (second := self._diarizer.failure()):
+                message = f"{error} {second}"
+                raise type(error)(message) from error
+            raise
+        return transcriber, self._diarizer.get() if diarize else None
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
         """Answer the `input` of a job with a reply ready for JSON.
@@ -93,10 +108,11 @@ class ConversationService:
                 folder=Path(folder),
                 progress=progress,
             )
+            transcriber, diarizer = await asyncio.to_thread(self._engines, diarize=job.diarize)
             conversation = await transcribe_conversation(
                 recording,
-                transcriber=await asyncio.to_thread(self._transcriber.get),
-                diarizer=await asyncio.to_thread(self._diarizer.get) if job.diarize else None,
+                transcriber=transcriber,
+                diarizer=diarizer,
                 options=job.options,
                 progress=progress,
             )

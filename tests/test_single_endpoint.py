@@ -200,3 +200,4 @@ async def test_missing_models_are_told_to_every_job(tmp_path: Path) -> None:
             failure = await failure_of(endpoint, audio_base64=inline(np.ones(16_000) * 0.1))
             assert failure["code"] == "model_missing"
             assert "nobody/nothing" in failure["message"]
+            assert "pyannote/nothing" in failure["message"]
