@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 
 from handlers.audio import Recording
-from handlers.errors import ModelBroken, ModelMissing, UnsupportedLanguage
+from handlers.errors import ModelMissing, UnsupportedLanguage
 from handlers.model_thread import CheckCancelled, ModelThread
 from handlers.progress import Progress, Step
 from handlers.settings import Settings
 from handlers.timeline import Model, Transcription, Word
-from handlers.torch_device import pick_device, typed_failures
+from handlers.torch_device import pick_device, typed_failures, typed_load
 from handlers.weights import Weights, find_weights
 from handlers.windows import Samples, Window, cut, is_silent
 
@@ -22,6 +22,14 @@ _log = logging.getLogger(__name__)
 
 SHORTEST_SECONDS: Final = 0.1
 """Less audio than this holds no word, and engines fail on it or invent one."""
+
+_CONFIDENCE: Final = {
+    "preserve_word_confidence": True,
+    "preserve_token_confidence": True,
+    "exclude_blank": True,
+    "aggregation": "mean",
+    "method_cfg": {"name": "max_prob"},
+}
 
 _LANGUAGES: Final = {
     "nvidia/parakeet-tdt-0.6b-v2": ("en",),
@@ -132,23 +140,13 @@ def _restore(path: Path, *, device: str) -> Any:  # noqa: ANN401
     from omegaconf import open_dict  # noqa: PLC0415
 
     nemo_logging.setLevel(logging.ERROR)
-    try:
+    with typed_load(path.name, advice="Check that it is a NeMo 3 transducer; fetch it again."):
         engine = ASRModel.restore_from(str(path), map_location=pick_device(device))
         decoding = engine.cfg.decoding
         with open_dict(decoding):
             decoding.compute_timestamps = True
-            decoding.preserve_alignments = False
-            decoding.confidence_cfg = {
-                "preserve_word_confidence": True,
-                "preserve_token_confidence": True,
-                "exclude_blank": True,
-                "aggregation": "mean",
-                "method_cfg": {"name": "max_prob"},
-            }
+            decoding.confidence_cfg = _CONFIDENCE
         engine.change_decoding_strategy(decoding, verbose=False)
-    except (RuntimeError, ValueError, KeyError, OSError, AttributeError, TypeError) as error:
-        message = f"NeMo cannot load {path.name}: {error}. Fetch the file again."
-        raise ModelBroken(message) from error
     engine.eval()
     return engine
 

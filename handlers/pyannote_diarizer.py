@@ -15,7 +15,7 @@ from handlers.model_thread import CheckCancelled, ModelThread
 from handlers.progress import Progress, Step
 from handlers.settings import Settings
 from handlers.timeline import Diarization, Model, Turn
-from handlers.torch_device import pick_device, typed_failures
+from handlers.torch_device import pick_device, typed_failures, typed_load
 from handlers.weights import Weights, find_weights
 from handlers.windows import is_silent
 
@@ -101,14 +101,11 @@ def _restore(weights: Weights, *, device: str) -> Any:  # noqa: ANN401
     import torch  # noqa: PLC0415
     from pyannote.audio import Pipeline  # noqa: PLC0415
 
-    advice = f"Check that {weights.model.name} is a pipeline for pyannote.audio 4."
-    try:
+    advice = "Check that it is a pipeline for pyannote.audio 4."
+    with typed_load(weights.model.name, advice=advice):
         pipeline = Pipeline.from_pretrained(weights.path)
-    except (RuntimeError, ValueError, KeyError, OSError, AttributeError, TypeError) as error:
-        message = f"pyannote.audio cannot load {weights.model.name}: {error}. {advice}"
-        raise ModelBroken(message) from error
     if pipeline is None:
-        message = f"pyannote.audio finds no pipeline in {weights.model.name}. {advice}"
+        message = f"{weights.model.name} holds no pipeline. {advice}"
         raise ModelBroken(message)
     return pipeline.to(torch.device(pick_device(device)))
 

@@ -1,10 +1,10 @@
-"""What the engines share of torch: the device, and typed errors for a machine that gives up."""
+"""What the engines share of torch: the device, and typed errors for what fails under them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from handlers.errors import EngineCrashed, OutOfMemory
+from handlers.errors import EngineCrashed, ModelBroken, OutOfMemory, ParleyError
 
 # torch tells these apart by text alone: both are plain RuntimeErrors on some devices
 _NO_MEMORY: Final = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -45,6 +45,32 @@ def typed_failures(engine: str, *, advice: str) -> Iterator[None]:
         if any(sign in text for sign in _CRASHED):
             raise EngineCrashed(engine) from error
         raise
+
+
+@contextmanager
+def typed_load(name: str, *, advice: str) -> Iterator[None]:
+    """Turn whatever a library raises over a model's files into one typed error.
+
+    Args:
+        name: the model's.
+        advice: what to do, as a sentence.
+
+    Raises:
+        ModelBroken: the files cannot be loaded.
+        OutOfMemory: the machine is too small for them.
+
+    """
+    try:
+        with typed_failures(f"load of {name}", advice="Close what else runs here"):
+            yield
+    except ParleyError:
+        raise
+    except (
+        Exception
+    ) as error:  # archives, pickles, YAML, class look-ups: each with errors of its own
+        reason = next(iter(str(error).splitlines()), "")
+        message = f"{name} cannot be loaded ({type(error).__name__}: {reason}). {advice}"
+        raise ModelBroken(message) from error
 
 
 def _exhausted(engine: str, advice: str) -> OutOfMemory:
