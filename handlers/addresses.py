@@ -33,10 +33,9 @@ def parse(text: str) -> URL:
     """
     try:
         address = URL(text, encoded=_PLAIN.fullmatch(text) is not None)
-        host = address.host
     except ValueError as error:  # UnicodeError, of a host that cannot be encoded, is one of these
         raise AddressForbidden(address=UNREADABLE, reason="is no valid URL") from error
-    if address.scheme not in {"http", "https"} or not host:
+    if address.scheme not in {"http", "https"} or shown(address) == UNREADABLE:
         raise AddressForbidden(address=UNREADABLE, reason="is no http(s) URL")
     return address
 
@@ -48,9 +47,8 @@ def shown(address: URL | str) -> str:
         host, port, path = url.host_subcomponent, url.explicit_port, url.raw_path
     except ValueError:
         return UNREADABLE
-    if not url.scheme or not host:
-        return UNREADABLE
-    return f"{url.scheme}://{host}{'' if port is None else f':{port}'}{path}"
+    text = f"{url.scheme}://{host}{'' if port is None else f':{port}'}{path}"
+    return text if url.scheme and host and text.isprintable() else UNREADABLE
 
 
 def is_public(host: str) -> bool:
