@@ -1,7 +1,6 @@
 """Opens a file of any format, and lets that file lead nowhere else."""
 
-import errno
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import av
 
@@ -14,6 +13,10 @@ FORMATS = (
 )
 """What may be opened. Not among them: all that names other files, addresses or devices (concat,
 HLS, DASH, SDP, lavfi), pictures, subtitles, and headerless formats that any bytes can pass for."""
+
+PROTOCOLS = "none"
+"""The name of no protocol, so that FFmpeg itself cannot open anything, not even a local file. The
+recording comes through a Python file; the demuxers it may start inherit the ban."""
 
 _LOOKALIKES = {
     b"<!doctype": "a web page",
@@ -60,18 +63,12 @@ def open_container(file: IO[bytes]) -> Any:  # noqa: ANN401  PyAV's types are no
         return av.open(
             file,
             mode="r",
-            options={"format_whitelist": FORMATS},
+            options={"format_whitelist": FORMATS, "protocol_whitelist": PROTOCOLS},
             metadata_errors="replace",
             buffer_size=_READ_BYTES,
-            io_open=_open_nothing_else,
         )
     except av.FFmpegError as error:
         raise AudioUnreadable(reason=_resemblance(head)) from error
-
-
-def _open_nothing_else(*_: object) -> NoReturn:
-    """FFmpeg asks for a second file: no recording needs one, and no sender may choose it."""
-    raise PermissionError(errno.EACCES, "a recording is one file")
 
 
 def _resemblance(head: bytes) -> str:
