@@ -192,13 +192,20 @@ class _Track:
         return stretch
 
     def _gap_before(self, frame: Any) -> float:  # noqa: ANN401
+        """How far the frame's time is ahead of all sound so far, once that is worth mending.
+
+        Lost packets are too short to be gaps each, yet add up to minutes in a long call.
+        """
         if self.container not in _TIMED or frame.time is None:
             return 0.0
-        gap: float = 0.0 if self._due is None else frame.time - self._due
-        self._due = frame.time + frame.samples / frame.sample_rate
+        if self._due is None:
+            self._due = frame.time
+        gap: float = frame.time - self._due
         if gap < _LEAST_GAP_SECONDS:
-            return 0.0
-        self._gaps.append(gap)
+            gap = 0.0
+        else:
+            self._gaps.append(gap)
+        self._due += gap + frame.samples / frame.sample_rate
         return gap
 
     def mono(self, frames: Sequence[Any]) -> Samples:
