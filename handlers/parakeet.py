@@ -97,7 +97,7 @@ class ParakeetTranscriber:
             hypotheses: Sequence[Any] = self._engine.transcribe(
                 list(arrays),
                 batch_size=len(arrays),
-                return_hypotheses=True,
+                timestamps=True,  # as configured at the load: nothing is rebuilt
                 num_workers=0,
                 verbose=False,
             )
