@@ -167,6 +167,10 @@ class TestClampedDurations:
         words = [word("a", 0, 0.9), word("b", 0.4, 0.2), word("c", 0.4, 0.7)]
         assert [said.end for said in clamp_durations(words)] == [0.4, 0.4, 0.7]
 
+    def test_never_end_a_word_before_it_starts_where_words_go_back_in_time(self) -> None:
+        words = [word("b", 1.0, 1.4), word("a", 0.2, 0.5)]
+        assert list(clamp_durations(words)) == words
+
     @unhurried
     @given(word_lists())
     def test_only_shorten_and_once_is_enough(self, words: list[Word]) -> None:
@@ -200,6 +204,10 @@ class TestOverlap:
         (strict,) = assign_speakers(said, diarization, overlap_share=0.3)
         assert (lenient.overlap, strict.overlap) == (True, False)
 
+    def test_is_never_where_nobody_else_speaks(self) -> None:
+        (alone,) = assign_speakers([word("so", 0, 1)], Diarization(self.REGULAR), overlap_share=0)
+        assert not alone.overlap
+
 
 class TestIslands:
     """One or a few doubtful words between words of one speaker."""
@@ -222,6 +230,11 @@ class TestIslands:
     def test_behind_a_pause_stay(self) -> None:
         words = [word("well", 0, 0.4), word("no", 1, 1.4), word("maybe", 1.4, 1.9)]
         turns = Turn(0, 0.5, A), Turn(0.9, 1.05, B), Turn(1.5, 2, A)
+        assert self.smooth(*turns, words=words) == "010"
+
+    def test_before_a_pause_stay(self) -> None:
+        words = [word("well", 0, 0.5), word("no", 0.5, 0.9), word("maybe", 1.5, 1.9)]
+        turns = Turn(0, 0.4, A), Turn(0.55, 0.7, B), Turn(1.5, 2, A)
         assert self.smooth(*turns, words=words) == "010"
 
     def test_that_last_too_long_stay(self) -> None:
@@ -264,6 +277,17 @@ class TestSentences:
         words = spoken("Is", "that", "so", "then?")
         turns = exclusive(Turn(0, 1, A), Turn(1.3, 1.5, B), Turn(1.8, 2, B))
         assert speakers(assign_speakers(words, turns, island_words=0)) == [A, A, B, B]
+
+    def test_pass_it_on_from_word_to_word(self) -> None:
+        words = spoken("No", "way", "that", "I", "said", "so.")
+        turns = exclusive(Turn(0.1, 0.2, B), Turn(0.6, 0.7, C), Turn(1, 3, A))
+        assert speakers(swept(words, turns)) == [B, C, A, A, A, A]
+        assert speakers(assign_speakers(words, turns)) == [A] * 6
+
+    def test_never_reach_over_a_word_that_is_sure(self) -> None:
+        words = spoken("No", "way", "that", "I", "said", "so.")
+        turns = exclusive(Turn(0.1, 0.2, B), Turn(0.5, 1, C), Turn(1, 3, A))
+        assert speakers(assign_speakers(words, turns)) == [B, C, A, A, A, A]
 
     def test_that_are_very_long_are_left_alone(self) -> None:
         words = spoken("How", "are", "you", "today?", "Fine.")
