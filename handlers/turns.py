@@ -36,7 +36,7 @@ def overlapped(turns: Iterable[Turn]) -> list[tuple[float, float]]:
     for moment, change in changes:
         if (speaking, change) == (1, 1):
             since = moment
-        elif (speaking, change) == (2, -1) and since < moment:
+        elif (speaking, change) == (2, -1):
             stretches.append((since, moment))
         speaking += change
     return stretches
