@@ -1,5 +1,7 @@
 """Opens a file of any format, and lets that file lead nowhere else."""
 
+import errno
+import os
 from typing import IO, Any
 
 import av
@@ -61,7 +63,7 @@ def open_container(file: IO[bytes]) -> Any:  # noqa: ANN401  PyAV's types are no
     file.seek(0)
     try:
         return av.open(
-            file,
+            _Forgiving(file),
             mode="r",
             options={"format_whitelist": FORMATS, "protocol_whitelist": PROTOCOLS},
             metadata_errors="replace",
@@ -69,6 +71,25 @@ def open_container(file: IO[bytes]) -> Any:  # noqa: ANN401  PyAV's types are no
         )
     except av.FFmpegError as error:
         raise AudioUnreadable(reason=_resemblance(head)) from error
+
+
+class _Forgiving:
+    """A file that answers an impossible seek as FFmpeg does, by a negative number.
+
+    Damaged files make demuxers seek before the start. PyAV would keep the exception of a Python
+    file and raise it from some later call.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.read = file.read
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -errno.EINVAL
 
 
 def _resemblance(head: bytes) -> str:

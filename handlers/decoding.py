@@ -24,6 +24,9 @@ from handlers.tape import Samples, Tape
 _FRAMES_AT_ONCE = 32
 """Of about a thousand samples each; one by one they cost twice the time."""
 _RATES = range(1_000, 768_001)
+_LOUDEST = 2.0**32
+"""Full scale is 1; some programs write integers as floats. Beyond all integers lies only damage,
+and enough of it overflows in the resampler."""
 _MOST_DAMAGED_PACKETS = 1_000
 
 _HEADER_TELLS_DURATION = frozenset({"aiff", "ape", "flac", "tta", "wv"})
@@ -124,6 +127,8 @@ class _Track:
         stream = container.streams.best("audio")
         if stream is None:
             raise AudioUnreadable(reason="it holds no audio track")
+        if stream.codec_context is None:
+            raise AudioUnreadable(reason="its codec is not known")
         self.container: str = container.format.name.partition(",")[0]
         self.codec: str = stream.codec_context.codec.canonical_name
         self.sample_rate = 0
@@ -137,7 +142,7 @@ class _Track:
         self._gaps: list[float] = []
         self._sound_packets = 0
         self._damaged_packets = 0
-        self._not_numbers = 0
+        self._not_sound = 0
 
     @property
     def share(self) -> float:
@@ -163,6 +168,10 @@ class _Track:
     def _next(self, packets: Iterator[Any]) -> Any:  # noqa: ANN401
         try:
             return next(packets, None)
+        except IndexError:
+            # at the very end PyAV flushes all tracks, and stumbles over those that FFmpeg only
+            # found on the way; this one has been flushed by then, as it was there before them
+            return None
         except av.FFmpegError as error:
             if not self._seconds:
                 raise AudioUnreadable(reason="its content contradicts its header") from error
@@ -222,10 +231,10 @@ class _Track:
             sound -= full_scale
         if values.dtype.kind != "f":
             sound /= full_scale
-        is_number = np.isfinite(sound)
-        if not is_number.all():
-            self._not_numbers += int((~is_number).sum())
-            sound[~is_number] = 0
+        is_sound = np.abs(sound) < _LOUDEST  # which is false of what is no number, too
+        if not is_sound.all():
+            self._not_sound += int((~is_sound).sum())
+            sound[~is_sound] = 0
         return sound
 
     def check_whole(self) -> None:
@@ -260,6 +269,8 @@ class _Track:
             )
         if self._damaged_packets:
             found.append(f"Damaged parts of the file, {self._damaged_packets}, were left out.")
-        if self._not_numbers:
-            found.append(f"{self._not_numbers} samples were no numbers; silence stands there.")
+        if self._not_sound:
+            found.append(
+                f"{self._not_sound} samples were no sensible numbers; silence stands there."
+            )
         return tuple(found)

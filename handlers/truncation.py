@@ -16,6 +16,9 @@ _TOLERANCE_BYTES = 2048
 _MOST_PARTS = 200_000
 """More chunks than any sound file has; a file made of empty ones would be walked for minutes."""
 
+_LARGEST_FILE = 2**40
+"""Further than any recording reaches. Damage can point where not even a seek may go."""
+
 _RIFF_CHUNK = Struct("<4sI")
 _RF64_SIZES = Struct("<8xQ")
 _BOX = Struct(">I4s")
@@ -51,6 +54,8 @@ def missing_part(file: IO[bytes]) -> str | None:
 
 
 def _read(file: IO[bytes], offset: int, count: int) -> bytes:
+    if offset > _LARGEST_FILE:
+        return b""
     file.seek(offset)
     return file.read(count)
 

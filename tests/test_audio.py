@@ -130,11 +130,11 @@ async def test_samples_cannot_be_changed(folder: Path) -> None:
 
 async def test_what_is_no_number_becomes_silence(folder: Path) -> None:
     sound = tone(1.0, rate=16_000, channels=2)
-    sound[100, 0], sound[200, 1], sound[300, :] = np.nan, np.inf, -np.inf
+    sound[100, 0], sound[200, 1], sound[300, :] = np.nan, -np.inf, 1e38
     recording = await opened(wav(sound), folder)
     assert np.isfinite(recording.samples).all()
     assert recording.samples[[100, 200, 300]].tolist() == [0, 0, 0]
-    assert recording.warnings == ("3 samples were no numbers; silence stands there.",)
+    assert recording.warnings == ("3 samples were no sensible numbers; silence stands there.",)
 
 
 async def test_parts_of_a_chained_file_are_all_heard(folder: Path) -> None:
@@ -218,7 +218,7 @@ async def test_a_file_that_breaks_off_is_refused(folder: Path, name: str) -> Non
     await refused(whole[: len(whole) * 6 // 10], folder, AudioTruncated)
 
 
-@examples(max_examples=60, deadline=None, derandomize=True)
+@examples(max_examples=40, deadline=None, derandomize=True)
 @given(name=st.sampled_from(sorted(CUT)), kept=st.floats(0, 0.9))
 def test_no_cut_goes_unnoticed(
     tmp_path_factory: pytest.TempPathFactory, name: str, kept: float
@@ -300,6 +300,30 @@ async def test_no_samples_are_no_recording(folder: Path, content: bytes) -> None
     await refused(content, folder, AudioEmpty)
 
 
+@examples(max_examples=40, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_damage_of_any_kind_is_survived(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content = bytearray(WHOLE[data.draw(st.sampled_from(sorted(CUT)))])
+    ends = st.sampled_from([len(content) - 1, 500])
+    for _ in range(data.draw(st.integers(1, 20))):
+        content[data.draw(st.integers(0, data.draw(ends)))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "audio"
+    path.write_bytes(content)
+    try:
+        decoded = decode(path, max_seconds=60, stop=threading.Event())
+    except AudioError:
+        return
+    assert np.isfinite(decoded.samples).all()
+
+
+async def test_an_unknown_codec_is_named(folder: Path) -> None:
+    content = bytearray(sounds.WAV.write())
+    struct.pack_into("<H", content, 20, 0x7777)
+    assert "codec" in await refused(bytes(content), folder, AudioUnreadable)
+
+
 @pytest.mark.parametrize("rate", [1, 10, 2_000_000])
 async def test_impossible_sample_rates(folder: Path, rate: int) -> None:
     content = bytearray(wav(np.zeros(1000), 16_000, "PCM_16"))
@@ -363,10 +387,10 @@ async def test_decoding_stops_at_the_limit(folder: Path) -> None:
 async def test_hours_of_sound_take_no_memory(folder: Path) -> None:
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", 48_000, 2, "PCM_16", format="FLAC") as flac:
-        for _ in range(300):
+        for _ in range(120):
             flac.write(np.zeros((48_000, 2), dtype=np.int16))
     content = file.getvalue()
-    whole = 300 * 16_000 * 4
+    whole = 120 * 16_000 * 4
     tracemalloc.start()
     try:
         recording = await opened(content, folder)
@@ -387,7 +411,7 @@ async def test_a_cancelled_job_stops_and_leaves_nothing(folder: Path) -> None:
         if step.phase == "decode":
             loop.call_soon_threadsafe(decoding.set)
 
-    source = inline(replace(sounds.FLAC, rate=16_000, channels=1).write(600.0))
+    source = inline(replace(sounds.FLAC, rate=16_000, channels=1).write(240.0))
     task = asyncio.create_task(
         open_audio(source, settings=Settings(), folder=folder, progress=note)
     )
@@ -424,7 +448,7 @@ class TestInline:
         return content
 
     @given(content=st.binary(max_size=200), url_safe=st.booleans(), data=st.data())
-    @examples(max_examples=60, deadline=None, derandomize=True)
+    @examples(max_examples=40, deadline=None, derandomize=True)
     def test_comes_back_byte_by_byte(
         self, *, content: bytes, url_safe: bool, data: st.DataObject
     ) -> None:
