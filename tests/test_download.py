@@ -128,7 +128,7 @@ async def test_nobody_waits_past_the_deadline(path: Path) -> None:
     began = time.monotonic()
     async with serving(answering(429, headers={"Retry-After": "3600"})) as host:
         await failing(host.url(), path, HostFailed)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert len(host.requests) == 1
 
 
@@ -178,9 +178,10 @@ async def test_a_trickle_ends_at_the_deadline(path: Path) -> None:
 
 
 async def test_retries_end_at_the_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "FIRST_PAUSE_SECONDS", 60)
+    monkeypatch.setattr(download, "FIRST_PAUSE_SECONDS", 600)
+    monkeypatch.setattr(download, "LONGEST_PAUSE_SECONDS", 600)
     async with serving(answering(500)) as host:
-        await failing(host.url(), path, HostFailed, download_total_seconds=2)
+        await failing(host.url(), path, HostFailed, download_total_seconds=30)
     assert len(host.requests) == 1
 
 
@@ -438,7 +439,7 @@ secrets = st.from_regex(r"S3CR3T[A-Za-z0-9%+/=&;:?!~._-]{0,20}", fullmatch=True)
 paths = st.from_regex(r"(/[A-Za-z0-9._@;=-]{1,10}){0,3}", fullmatch=True)
 
 
-@examples(deadline=None, derandomize=True)
+@examples(max_examples=50, deadline=None, derandomize=True)
 @given(
     scheme=st.sampled_from(["http", "https"]),
     user=secrets.map(lambda text: text.translate({ord(c): None for c in "/?"})),
@@ -458,7 +459,7 @@ def test_an_address_is_shown_without_its_secrets(  # noqa: PLR0913  the parts of
     assert shown(parse(url)) == shown(url)
 
 
-@examples(deadline=None, derandomize=True)
+@examples(max_examples=50, deadline=None, derandomize=True)
 @given(st.text(max_size=40) | st.builds("http://{}@{}".format, secrets, st.text(max_size=20)))
 def test_showing_takes_any_text(text: str) -> None:
     assert "?" not in shown(text)
