@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Samples = npt.NDArray[np.float32]
+from handlers.audio.tape import Samples
 
 _HOP_SECONDS: Final = 0.02
 _SMOOTH_HOPS: Final = 10

@@ -21,9 +21,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from handlers import audio, containers
-from handlers.audio import AudioSource, Recording, fetch, open_audio
-from handlers.decoding import decode
+from handlers.audio import AudioSource, Recording, containers, fetch, open_audio, recording
+from handlers.audio.decoding import decode
 from handlers.errors import (
     AddressForbidden,
     AudioEmpty,
@@ -459,7 +458,7 @@ class TestInline:
             text = (
                 text[:where] + data.draw(st.sampled_from(["", "\n", "\r\n", " \t"])) + text[where:]
             )
-        assert audio._from_base64(text.encode(), limit=1000) == content
+        assert recording._from_base64(text.encode(), limit=1000) == content
 
     async def test_in_either_alphabet_with_or_without_padding(self, folder: Path) -> None:
         for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes):

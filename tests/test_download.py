@@ -17,8 +17,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from yarl import URL
 
-from handlers import addresses, download
-from handlers.addresses import is_public, parse, shown
+from handlers.audio import addresses, download
+from handlers.audio.addresses import is_public, parse, shown
 from handlers.errors import (
     AddressForbidden,
     AudioTooLarge,

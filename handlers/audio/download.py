@@ -11,7 +11,8 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from handlers.addresses import Guard, parse, shown
+from handlers.audio.addresses import Guard, parse, shown
+from handlers.audio.fetched import Fetched, new_file, removed_on_failure
 from handlers.errors import (
     AddressForbidden,
     AudioTooLarge,
@@ -22,7 +23,6 @@ from handlers.errors import (
     HostUnreachable,
     RedirectLoop,
 )
-from handlers.fetched import Fetched, new_file, removed_on_failure
 from handlers.progress import Progress, Step, ignore
 from handlers.settings import Settings
 

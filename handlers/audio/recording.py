@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from handlers.decoding import decode
-from handlers.download import download
+from handlers.audio.decoding import decode
+from handlers.audio.download import download
+from handlers.audio.fetched import Fetched, new_file, removed_on_failure
+from handlers.audio.tape import SAMPLE_RATE, Samples
 from handlers.errors import AudioTooLarge, InvalidEncoding
-from handlers.fetched import Fetched, new_file, removed_on_failure
 from handlers.progress import Phase, Progress, Step, ignore
 from handlers.settings import Settings
-from handlers.tape import SAMPLE_RATE, Samples
 
 Result = TypeVar("Result")
 

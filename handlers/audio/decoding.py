@@ -16,10 +16,10 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from handlers.containers import open_container
+from handlers.audio.containers import open_container
+from handlers.audio.tape import Samples, Tape
 from handlers.errors import AudioTruncated, AudioUnreadable
 from handlers.progress import Progress, Step, ignore
-from handlers.tape import Samples, Tape
 
 _FRAMES_AT_ONCE = 32
 """Of about a thousand samples each; one by one they cost twice the time."""

@@ -6,8 +6,8 @@ from typing import IO, Any
 
 import av
 
+from handlers.audio.truncation import missing_part
 from handlers.errors import AudioEmpty, AudioTruncated, AudioUnreadable
-from handlers.truncation import missing_part
 
 FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dss,dts,eac3,flac,flv,gsm,matroska,mov,mp3,"
