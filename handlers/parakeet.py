@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from handlers.audio import Recording
+from handlers.audio.tape import Samples
 from handlers.errors import ModelMissing, UnsupportedLanguage
 from handlers.model_thread import CheckCancelled, ModelThread
 from handlers.progress import Progress, Step
@@ -16,7 +17,7 @@ from handlers.settings import Settings
 from handlers.timeline import Model, Transcription, Word
 from handlers.torch_device import pick_device, typed_failures, typed_load
 from handlers.weights import Weights, find_weights
-from handlers.windows import Samples, Window, cut, is_silent
+from handlers.windows import Window, cut, is_silent
 
 _log = logging.getLogger(__name__)
 
