@@ -164,6 +164,8 @@ class TestCues:
     def test_join_sentences_too_short_to_read(self) -> None:
         words = spoken("Yes.", "No.", "Maybe.", speaker=A)
         assert [cue.lines for cue in build_cues(one(*words))] == [("Yes. No. Maybe.",)]
+        paused = [*spoken("Yes.", speaker=A), *spoken("No.", start=1.1, speaker=A)]
+        assert len(build_cues(one(*paused))) == 2
         asked = [*spoken("Yes?", speaker=A), *spoken("No.", start=0.5, speaker=B)]
         assert len(build_cues(one(*asked))) == 2
 
