@@ -2,8 +2,8 @@
 
 A conversation of thirty minutes goes through the single endpoint as on RunPod: one worker process,
 demo models, the audio by URL. Printed and written to `out/bench/long_recording.json` are the peak
-memory of the worker and of its heartbeat process as the kernel counts it, the time of each phase,
-and how right the answer is.
+memory of the worker with its heartbeat process, the time of each phase, and how right the answer
+is.
 
 The floor of memory is what the worker holds before its first job, the libraries and the models;
 all above it is for the recording.
@@ -65,9 +65,13 @@ async def measure(recording: Path, truth: Case, *, log: Path) -> dict[str, Any]:
 
 
 def _peak_bytes(endpoint: LocalEndpoint) -> int:
-    """The most that the worker and its children ever held, each at its own worst moment."""
+    """The most that the worker ever held, and what its children hold beside it.
+
+    The heartbeat is forked from the worker: what both share is counted once, with the worker.
+    """
     worker = psutil.Process(endpoint.process.pid)
-    return sum(_high_water(process.pid) for process in (worker, *worker.children(recursive=True)))
+    children = worker.children(recursive=True)
+    return _high_water(worker.pid) + sum(child.memory_full_info().uss for child in children)
 
 
 def _high_water(pid: int) -> int:
