@@ -71,7 +71,8 @@ def _peak_bytes(endpoint: LocalEndpoint) -> int:
     """
     worker = psutil.Process(endpoint.process.pid)
     children = worker.children(recursive=True)
-    return _high_water(worker.pid) + sum(child.memory_full_info().uss for child in children)
+    own = [int(child.memory_full_info().uss) for child in children]
+    return _high_water(worker.pid) + sum(own)
 
 
 def _high_water(pid: int) -> int:

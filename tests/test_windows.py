@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.windows import SILENCE_DB, Samples, Window, cut, is_silent
+from handlers.audio.tape import Samples
+from handlers.windows import SILENCE_DB, Window, cut, is_silent
 
 RATE = 1000
 
