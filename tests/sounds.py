@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -12,7 +12,7 @@ import soundfile
 
 Sound = npt.NDArray[np.float32]
 
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
 
 
 def tone(
@@ -88,13 +88,12 @@ class Ffmpeg(Format):
 
     def _frames(self, stream: Any, seconds: float) -> Any:
         layout = LAYOUTS[self.channels]
-        sound = tone(seconds, rate=self.rate, channels=self.channels).T
+        sound = tone(seconds, rate=self.rate, channels=self.channels)
         resampler = av.AudioResampler(format=stream.format, layout=layout, rate=self.rate)
         block = self.rate // 50
-        for first in range(0, sound.shape[1], block):
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(sound[:, first : first + block]), "fltp", layout
-            )
+        for first in range(0, len(sound), block):
+            interleaved = sound[first : first + block].reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(interleaved, "flt", layout)
             frame.sample_rate = self.rate
             late = sum(length for after, length in self.gaps if first / self.rate >= after)
             frame.pts = first + round(late * self.rate)
@@ -152,6 +151,9 @@ FORMATS: dict[str, Format] = {
     "wav, 16 kHz mono": Sndfile("wav", "pcm_s16le", 16_000, 1),
     "wav, 96 kHz, 6 channels": Sndfile("wav", "pcm_s24le", 96_000, 6, subtype="PCM_24"),
     "wav, 3 channels": Sndfile("wav", "pcm_s16le", 22_050, 3),
+    "wav, 12 channels": Sndfile("wav", "pcm_s16le", 16_000, 12),
+    "flac, 8 channels": Sndfile("flac", "flac", 16_000, 8, kind="FLAC"),
+    "ogg, vorbis, 8 channels": Sndfile("ogg", "vorbis", 48_000, 8, kind="OGG", subtype="VORBIS"),
     "wav, extensible, 7 channels": Sndfile("wav", "pcm_s16le", 11_025, 7, kind="WAVEX"),
     "rf64": RF64,
     "w64": Sndfile("w64", "pcm_s16le", kind="W64"),
@@ -173,7 +175,10 @@ FORMATS: dict[str, Format] = {
         "aac",
         options=(("movflags", "frag_keyframe+empty_moov"), ("frag_duration", "500000")),
     ),
+    "m4a, 8 channels": replace(M4A, channels=8, tolerance=0.07),  # one is for bass alone
+    "m4a, 16 channels": replace(M4A, channels=16),
     "webm": WEBM,
+    "webm, 8 channels": replace(WEBM, channels=8),
     "mkv with video": MKV,
     "aac": AAC,
     "mpeg transport stream": Ffmpeg("mpegts", "aac", kind="mpegts"),

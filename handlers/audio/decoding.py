@@ -6,23 +6,22 @@ an MP3 file, and is slower. None of these fails; each would have lost words with
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from handlers.audio.containers import open_container
 from handlers.audio.tape import Samples, Tape
 from handlers.errors import AudioTruncated, AudioUnreadable
 from handlers.progress import Progress, Step, ignore
 
-_FRAMES_AT_ONCE = 32
-"""Of about a thousand samples each; one by one they cost twice the time."""
+_BLOCK_SAMPLES = 2**15
+"""Of each channel. Frames hold about a thousand; one by one they cost several times the time."""
 _RATES = range(1_000, 768_001)
 _LOUDEST = 2.0**32
 """Full scale is 1; some programs write integers as floats. Beyond all integers lies only damage,
@@ -95,8 +94,8 @@ def decode(
         track = _Track(container)
         for stretch, frames in groupby(track.frames(stop), key=track.stretch):
             tape.write_silence(stretch.gap, rate=stretch.rate)
-            while batch := list(islice(frames, _FRAMES_AT_ONCE)):
-                tape.write(track.mono(batch), rate=stretch.rate)
+            for sound in track.mono(frames):
+                tape.write(sound, rate=stretch.rate)
                 progress(Step("decode", track.share))
         track.check_whole()
         progress(Step("decode", 1.0))
@@ -115,7 +114,7 @@ class _Stretch:
     """Frames of one kind that follow each other, after `gap` seconds without sound."""
 
     rate: int
-    channels: int
+    layout: str
     format: str
     gap: float
 
@@ -193,10 +192,10 @@ class _Track:
 
     def stretch(self, frame: Any) -> _Stretch:  # noqa: ANN401
         """The stretch that a frame belongs to: the same object for all its frames."""
-        kind = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
+        kind = (frame.sample_rate, frame.layout.name, frame.format.name)
         gap = self._gap_before(frame)
         stretch = self._stretch
-        if stretch is None or gap or kind != (stretch.rate, stretch.channels, stretch.format):
+        if stretch is None or gap or kind != (stretch.rate, stretch.layout, stretch.format):
             self._stretch = stretch = _Stretch(*kind, gap)
         return stretch
 
@@ -217,20 +216,24 @@ class _Track:
         self._due += gap + frame.samples / frame.sample_rate
         return gap
 
-    def mono(self, frames: Sequence[Any]) -> Samples:
-        """The mean of the channels of frames of one kind, shape (samples,), full scale at 1."""
-        channels = frames[0].layout.nb_channels
-        arrays = [frame.to_ndarray() for frame in frames]
-        if not frames[0].format.is_planar:
-            arrays = [array.reshape(-1, channels).T for array in arrays]
-        values: npt.NDArray[Any] = np.concatenate(arrays, axis=1)
+    def mono(self, frames: Iterable[Any]) -> Iterator[Samples]:
+        """The mean of the channels of frames of one kind, full scale at 1, in arrays (samples,)."""
+        # Interleaved first: PyAV counts a planar frame's planes by looking for a null pointer that
+        # FFmpeg puts there for fewer than 8 channels only, and reads wild memory for 8 or more.
+        interleave = av.AudioResampler(format="flt", frame_size=_BLOCK_SAMPLES)
+        for frame in chain(frames, (None,)):
+            try:
+                blocks = interleave.resample(frame)
+            except (av.FFmpegError, ValueError) as error:
+                raise AudioUnreadable(reason="its channels are in no known order") from error
+            for block in blocks:
+                values = block.to_ndarray().reshape(-1, block.layout.nb_channels)
+                yield self._mean(values)
+
+    def _mean(self, values: Samples) -> Samples:
         with np.errstate(over="ignore", invalid="ignore"):  # what is no number is looked for below
-            sound: Samples = values.astype(np.float32, order="C").mean(axis=0)
-        full_scale = 2.0 ** (8 * values.dtype.itemsize - 1)
-        if values.dtype.kind == "u":
-            sound -= full_scale
-        if values.dtype.kind != "f":
-            sound /= full_scale
+            # channel after channel in memory: a mean over neighbours takes four times as long
+            sound: Samples = np.ascontiguousarray(values.T).mean(axis=0)
         is_sound = np.abs(sound) < _LOUDEST  # which is false of what is no number, too
         if not is_sound.all():
             self._not_sound += int((~is_sound).sum())
