@@ -42,7 +42,8 @@ $(READY): docker/locks/uv.txt docker/locks/dev.txt
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv \
 		|| { rm -rf .venv; echo "Python cannot make an environment: apt-get install python3.11-venv"; exit 1; }
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docker/locks/uv.txt
-	$(BIN)/uv pip sync --require-hashes --python $(BIN)/python docker/locks/dev.txt
+	@echo "Installing what is locked into .venv: about 6 GB, once."
+	@$(BIN)/uv pip sync --require-hashes --python $(BIN)/python docker/locks/dev.txt
 	@touch $@
 
 locks: ## resolve docker/locks/*.in anew
