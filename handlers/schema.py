@@ -158,8 +158,8 @@ class AudioFacts(BaseModel):
     seconds: float = Field(description="Duration.")
     sha256: str = Field(description="Of the bytes that were sent.")
     bytes: int
-    container: str = Field(description="As the decoder names it, such as `WAV` or `mov,mp4,m4a`.")
-    codec: str = Field(description="As the decoder names it, such as `PCM_16` or `aac`.")
+    container: str = Field(description="As FFmpeg names it, such as `wav` or `mov`.")
+    codec: str = Field(description="As FFmpeg names it, such as `pcm_s16le` or `aac`.")
     sample_rate: int = Field(description="Hertz, before resampling to 16 000.")
     channels: int = Field(description="Before they were mixed into one.")
 
