@@ -129,7 +129,7 @@ def print_transcript(reply: Mapping[str, Any], console: Console) -> None:
         line = Text(f"{_clock(segment['start'])} - {_clock(segment['end'])}  ", style="dim")
         line.append(f"{speaker or '-':<12}", style=f"bold {colour}")
         line.append(segment["text"], style="default")
-        console.print(line)
+        console.print(line, soft_wrap=True)
     for speaker in reply["speakers"]:
         console.print(f"{speaker['label']}: {speaker['seconds']:.1f} s", style="dim")
     for warning in reply["warnings"]:
