@@ -208,4 +208,5 @@ async def _in_thread(work: Callable[[threading.Event], Result]) -> Result:
     except asyncio.CancelledError:
         stop.set()
         await asyncio.wait({task})
+        task.exception()  # how given-up work ends is nobody's concern, and no line in a log
         raise
