@@ -86,8 +86,9 @@ async def test_both_engines_run_at_the_same_time() -> None:
     task = asyncio.create_task(compose(transcriber, diarizer))
     await asyncio.wait_for(transcriber.started.wait(), 1)
     await asyncio.sleep(0)
+    assert diarizer.speakers is not None
     gate.set()
-    await asyncio.wait_for(task, 1)
+    assert (await asyncio.wait_for(task, 1)).transcript.speakers
 
 
 async def test_without_a_diarizer_no_word_has_a_speaker() -> None:
