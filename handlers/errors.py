@@ -22,6 +22,25 @@
     │       ├── HostUnreachable        audio_host_unreachable    retryable
     │       ├── HostFailed             audio_host_failed         retryable
     │       └── DownloadTimedOut       audio_download_timed_out  retryable
+    ├── StorageError
+    │   ├── BucketRefused              bucket_refused
+    │   └── BucketUnreachable          bucket_unreachable        retryable
+    ├── EndpointError
+    │   ├── EndpointNotConfigured      endpoint_not_configured
+    │   ├── EndpointNotFound           endpoint_not_found
+    │   ├── EndpointAccessDenied       endpoint_access_denied
+    │   ├── RequestRefused             request_refused
+    │   ├── RequestTooLarge            request_too_large
+    │   ├── EndpointUnreachable        endpoint_unreachable      retryable
+    │   ├── EndpointFailed             endpoint_failed           retryable
+    │   ├── WorkerLost                 worker_lost               retryable
+    │   ├── JobTimedOut                job_timed_out
+    │   ├── JobCancelled               job_cancelled
+    │   ├── JobForgotten               job_forgotten
+    │   ├── JobFailed                  job_failed
+    │   ├── ResultLost                 result_lost
+    │   ├── ReplyInvalid               reply_invalid
+    │   └── DeadlineExceeded           deadline_exceeded         retryable
     ├── ModelError
     │   ├── ModelMissing               model_missing
     │   ├── ModelAccessDenied          model_access_denied
@@ -35,10 +54,13 @@
 A leaf has a stable `code`, says by `retryable` whether the same job may succeed when it is sent
 again, and carries one message whose last sentence says what to do. Messages never hold secrets:
 an address is shown without its user, its query and its fragment.
+
+A failure that travelled as its body becomes the same leaf again by `restored`, so that callers
+catch one kind of error wherever the work was done.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar, TypedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Self, TypedDict
 
 
 class ErrorBody(TypedDict):
@@ -58,6 +80,34 @@ class ParleyError(Exception):
     def body(self) -> ErrorBody:
         """The failure as a caller sees it, ready for JSON."""
         return {"code": self.code, "message": str(self), "retryable": self.retryable}
+
+    @classmethod
+    def said(cls, message: str) -> Self:
+        """The failure with a message that was written elsewhere."""
+        error = cls.__new__(cls)
+        Exception.__init__(error, message)
+        return error
+
+
+def restored(body: Mapping[str, object]) -> ParleyError | None:
+    """The failure that a body came from; None where it is no body of one.
+
+    A code that this version does not know, of a newer worker, becomes a `JobFailed`.
+    """
+    code, message = body.get("code"), body.get("message")
+    if not isinstance(code, str) or not isinstance(message, str):
+        return None
+    kinds = {kind.code: kind for kind in _leaves(ParleyError)}
+    kind = kinds.get(code)
+    return kind.said(message) if kind else JobFailed.said(f"{message} ({code})")
+
+
+def _leaves(kind: type[ParleyError]) -> Iterator[type[ParleyError]]:
+    below = kind.__subclasses__()
+    for child in below:
+        yield from _leaves(child)
+    if not below:
+        yield kind
 
 
 class InvalidRequest(ParleyError, ValueError):
@@ -268,6 +318,216 @@ class DownloadTimedOut(DownloadError):
     def __init__(self, *, address: str, reason: str) -> None:
         super().__init__(
             f"{address} {reason}. Send the job again, or put the audio on a faster host."
+        )
+
+
+class StorageError(ParleyError):
+    """The bucket cannot be used."""
+
+
+class BucketRefused(StorageError):
+    """The bucket answered that it will not: wrong keys, no such bucket."""
+
+    code = "bucket_refused"
+
+    def __init__(self, *, bucket: str, reason: str) -> None:
+        super().__init__(
+            f"The bucket {bucket!r} refused: {reason}. Check PARLEY_BUCKET_NAME and the BUCKET_* "
+            "variables: address, keys, and that they may read, write and delete."
+        )
+
+
+class BucketUnreachable(StorageError):
+    """The bucket's host does not answer, also when asked again."""
+
+    code = "bucket_unreachable"
+    retryable = True
+
+    def __init__(self, *, bucket: str, reason: str) -> None:
+        super().__init__(
+            f"The bucket {bucket!r} cannot be reached: {reason}. Check BUCKET_ENDPOINT_URL; if it "
+            "is right, send the job again."
+        )
+
+
+class EndpointError(ParleyError):
+    """A RunPod endpoint gave no answer to a job."""
+
+
+class EndpointNotConfigured(EndpointError, ValueError):
+    """Nobody said which endpoint to use, or with which key."""
+
+    code = "endpoint_not_configured"
+
+    def __init__(self, *, missing: Sequence[str]) -> None:
+        super().__init__(f"Not set: {', '.join(missing)}. Set what is missing.")
+
+
+class EndpointNotFound(EndpointError):
+    """There is no such endpoint, or it is not this key's."""
+
+    code = "endpoint_not_found"
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(
+            f"There is no endpoint {endpoint!r} for this key. Check the endpoint's id and that "
+            "the key belongs to the same account."
+        )
+
+
+class EndpointAccessDenied(EndpointError):
+    """The endpoint does not take the key."""
+
+    code = "endpoint_access_denied"
+
+    def __init__(self, endpoint: str, *, status: int) -> None:
+        super().__init__(
+            f"The endpoint {endpoint!r} does not accept the key (HTTP {status}). Set "
+            "RUNPOD_API_KEY to a key that may use this endpoint."
+        )
+
+
+class RequestRefused(EndpointError):
+    """The platform says that the request is wrong."""
+
+    code = "request_refused"
+
+    def __init__(self, endpoint: str, *, status: int, reason: str) -> None:
+        super().__init__(
+            f"The platform refused the request to {endpoint!r} (HTTP {status}): {reason}. Check "
+            "that Parley and the address of the platform are up to date."
+        )
+
+
+class RequestTooLarge(EndpointError):
+    """The request has more bytes than the platform takes."""
+
+    code = "request_too_large"
+
+    def __init__(self, *, size: int, limit: int) -> None:
+        super().__init__(
+            f"The request has {size} bytes, the platform takes {limit}. Give the audio as a URL, "
+            "or set up a bucket (PARLEY_BUCKET_NAME) that it is sent through."
+        )
+
+
+class EndpointUnreachable(EndpointError):
+    """The platform cannot be connected to, also when tried again."""
+
+    code = "endpoint_unreachable"
+    retryable = True
+
+    def __init__(self, endpoint: str, *, reason: str) -> None:
+        super().__init__(
+            f"The endpoint {endpoint!r} cannot be reached: {reason}. Check the network and "
+            "RUNPOD_ENDPOINT_BASE_URL; if they are right, try again."
+        )
+
+
+class EndpointFailed(EndpointError):
+    """The platform answers 429 or 5xx, also when asked again."""
+
+    code = "endpoint_failed"
+    retryable = True
+
+    def __init__(self, endpoint: str, *, status: int) -> None:
+        super().__init__(
+            f"The platform keeps answering HTTP {status} for the endpoint {endpoint!r}. Try again "
+            "later; send fewer jobs at once if it is 429."
+        )
+
+
+class WorkerLost(EndpointError):
+    """The worker vanished in the middle of the job, also when it was given to another."""
+
+    code = "worker_lost"
+    retryable = True
+
+    def __init__(self, endpoint: str, *, job: str) -> None:
+        super().__init__(
+            f"The workers of {endpoint!r} vanished while they had job {job}. Look into the "
+            "endpoint's log for workers that crash or run out of memory, then try again."
+        )
+
+
+class JobTimedOut(EndpointError):
+    """The platform ended the job: its execution timeout or its time to live is over."""
+
+    code = "job_timed_out"
+
+    def __init__(self, endpoint: str, *, job: str) -> None:
+        super().__init__(
+            f"The platform ended job {job} of {endpoint!r} for its timeout. Raise the endpoint's "
+            "execution timeout, or send the audio in parts."
+        )
+
+
+class JobCancelled(EndpointError):
+    """Somebody else cancelled the job."""
+
+    code = "job_cancelled"
+
+    def __init__(self, endpoint: str, *, job: str) -> None:
+        super().__init__(f"Job {job} of {endpoint!r} was cancelled. Send it again if it is wanted.")
+
+
+class JobForgotten(EndpointError):
+    """The platform does not know the job any more."""
+
+    code = "job_forgotten"
+
+    def __init__(self, endpoint: str, *, job: str) -> None:
+        super().__init__(
+            f"The platform knows job {job} of {endpoint!r} no more: its time to live is over, or "
+            "its result was kept no longer. Send the job again."
+        )
+
+
+class JobFailed(EndpointError):
+    """The job failed, and its error is none of Parley's."""
+
+    code = "job_failed"
+
+    def __init__(self, endpoint: str, *, job: str, reason: str) -> None:
+        super().__init__(
+            f"Job {job} of {endpoint!r} failed: {reason}. Look into the endpoint's log of this job."
+        )
+
+
+class ResultLost(EndpointError):
+    """The job is done and its result is nowhere: the platform drops what is too large."""
+
+    code = "result_lost"
+
+    def __init__(self, endpoint: str, *, job: str) -> None:
+        super().__init__(
+            f"Job {job} of {endpoint!r} is done, but the platform lost its result, as it does "
+            "above 20 MB. Set up a bucket on the endpoint (PARLEY_BUCKET_NAME)."
+        )
+
+
+class ReplyInvalid(EndpointError):
+    """What came back is no reply of Parley's."""
+
+    code = "reply_invalid"
+
+    def __init__(self, endpoint: str, *, reason: str) -> None:
+        super().__init__(
+            f"The endpoint {endpoint!r} answered with something else than expected: {reason}. "
+            "Check that the id is the one of this kind of endpoint, of the same version of Parley."
+        )
+
+
+class DeadlineExceeded(EndpointError):
+    """No answer came before the caller's own deadline."""
+
+    code = "deadline_exceeded"
+    retryable = True
+
+    def __init__(self, endpoint: str, *, seconds: float, state: str) -> None:
+        super().__init__(
+            f"The endpoint {endpoint!r} gave no result within {seconds:.0f} s; the job was "
+            f"{state}. Give it more time, or raise the endpoint's number of workers."
         )
 
 
