@@ -36,7 +36,7 @@ models: $(READY) ## train the demo's models anew: 45 minutes each at most on 2 c
 
 setup: $(READY) ## install what is locked into .venv
 
-$(READY): docker/locks/uv.txt docker/locks/dev.txt
+$(READY): docker/locks/uv.txt docker/locks/dev.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 		|| { echo "Parley needs Python 3.11; point PYTHON at one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv \
@@ -44,10 +44,11 @@ $(READY): docker/locks/uv.txt docker/locks/dev.txt
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docker/locks/uv.txt
 	@echo "Installing what is locked into .venv: about 6 GB, once."
 	@$(BIN)/uv pip sync --require-hashes --python $(BIN)/python docker/locks/dev.txt
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
 locks: ## resolve docker/locks/*.in anew
-	@for name in uv single dev; do \
+	@for name in uv single orchestrator dev; do \
 		$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 \
 			docker/locks/$$name.in -o docker/locks/$$name.txt; done
 

@@ -52,6 +52,23 @@ class Settings(BaseSettings):
     progress_interval_seconds: float = Field(default=1, ge=0)
     """Least time between two progress messages of one job."""
 
+    bucket_name: str | None = Field(default=None, min_length=1)
+    """S3-compatible bucket for what the platform does not carry: large replies, inline audio."""
+    bucket_prefix: str = "parley/"
+    """What the names of Parley's objects in the bucket begin with."""
+    bucket_link_seconds: int = Field(default=24 * 3600, ge=60, le=7 * 24 * 3600)
+    """How long a signed link to an object is valid."""
+    bucket_region: str = "auto"
+    """Region of the bucket; `auto` suits R2 and most others that are not Amazon's."""
+    bucket_url: str | None = Field(default=None, validation_alias="BUCKET_ENDPOINT_URL")
+    """BUCKET_ENDPOINT_URL: where the bucket's host is, as for RunPod's own SDK."""
+    bucket_key_id: SecretStr | None = Field(default=None, validation_alias="BUCKET_ACCESS_KEY_ID")
+    """BUCKET_ACCESS_KEY_ID."""
+    bucket_secret: SecretStr | None = Field(
+        default=None, validation_alias="BUCKET_SECRET_ACCESS_KEY"
+    )
+    """BUCKET_SECRET_ACCESS_KEY."""
+
     hf_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
     )

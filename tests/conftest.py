@@ -9,5 +9,5 @@ import pytest
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the settings of whoever runs the tests out of them."""
     for name in os.environ:
-        if name.startswith(("PARLEY_", "RUNPOD_", "HF_", "HUGGING_FACE_")):
+        if name.startswith(("PARLEY_", "RUNPOD_", "HF_", "HUGGING_FACE_", "BUCKET_")):
             monkeypatch.delenv(name)

@@ -1,0 +1,1 @@
+"""The fan-out to remote endpoints, for the CPU worker and for clients."""

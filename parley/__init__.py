@@ -1,0 +1,1 @@
+"""What users of Parley import, and the `parley` command."""
