@@ -14,7 +14,7 @@ from handlers.errors import ModelMissing, UnsupportedLanguage
 from handlers.model_thread import CheckCancelled, ModelThread
 from handlers.progress import Progress, Step
 from handlers.settings import Settings
-from handlers.timeline import Model, Transcription, Word
+from handlers.timeline import Model, Transcription, Word, milliseconds
 from handlers.torch_device import pick_device, typed_failures, typed_load
 from handlers.weights import Weights, find_weights
 from handlers.windows import Window, cut, is_silent
@@ -163,10 +163,14 @@ def _read_words(hypothesis: Any, *, offset: float) -> Iterator[Word]:  # noqa: A
             start, end = float(item["start"]), float(item["end"])
             yield Word(
                 text=text,
-                start=offset + start,
-                end=offset + max(start, end),
-                confidence=None if confidence is None else min(max(float(confidence), 0.0), 1.0),
+                start=milliseconds(offset + start),
+                end=milliseconds(offset + max(start, end)),
+                confidence=None if confidence is None else _probability(confidence),
             )
+
+
+def _probability(value: Any) -> float:  # noqa: ANN401
+    return round(min(max(float(value), 0.0), 1.0), 3)
 
 
 def _is_empty(samples: Samples, rate: int) -> bool:

@@ -14,7 +14,7 @@ from handlers.errors import ModelBroken
 from handlers.model_thread import CheckCancelled, ModelThread
 from handlers.progress import Progress, Step
 from handlers.settings import Settings
-from handlers.timeline import Diarization, Model, Turn
+from handlers.timeline import Diarization, Model, Turn, milliseconds
 from handlers.torch_device import pick_device, typed_failures, typed_load
 from handlers.weights import Weights, find_weights
 from handlers.windows import is_silent
@@ -150,7 +150,7 @@ def _read(output: Any, *, model: Model) -> Diarization:  # noqa: ANN401
         {}
         if vectors is None
         else {
-            label: tuple(float(x) for x in vector)
+            label: tuple(round(float(x), 6) for x in vector)
             for label, vector in zip(labels, vectors, strict=False)
             if np.isfinite(vector).all() and np.any(vector)
         }
@@ -166,7 +166,7 @@ def _read(output: Any, *, model: Model) -> Diarization:  # noqa: ANN401
 def _turns(annotation: Any) -> tuple[Turn, ...]:  # noqa: ANN401
     return tuple(
         sorted(
-            Turn(start=float(segment.start), end=float(segment.end), speaker=str(label))
+            Turn(milliseconds(segment.start), milliseconds(segment.end), speaker=str(label))
             for segment, _, label in annotation.itertracks(yield_label=True)
         )
     )

@@ -1,22 +1,24 @@
-"""A job from its input to its reply."""
+"""A job from its input to its reply, with engines of this process."""
 
 import asyncio
 import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from handlers.audio import AudioSource, Recording, open_audio
-from handlers.conversation import Conversation, transcribe_conversation
-from handlers.diarizer import Diarizer
+from handlers.audio import Recording, open_audio
+from handlers.conversation import transcribe_conversation
+from handlers.diarizer import Diarizer, SpeakerCount
 from handlers.errors import ModelError
-from handlers.formats import render
-from handlers.progress import Progress, Step
-from handlers.schema import AudioFacts, Job, Reply, Usage, read_job, without_words
+from handlers.jobs import AudioJob, DiarizationJob, Job, TranscriptionJob, read_job
+from handlers.progress import Phase, Progress, Step
+from handlers.replies import DiarizationReply, TranscriptionReply, Usage, compose
 from handlers.settings import Settings
+from handlers.timeline import AudioFacts, Diarization, Report
 from handlers.transcriber import Transcriber
 
 Engine = TypeVar("Engine")
@@ -56,6 +58,11 @@ class Resident(Generic[Engine]):
             return error
         return None
 
+    def warm(self) -> None:
+        """Load the engine now; what keeps it from that is logged, and left to the jobs."""
+        if failure := self.failure():
+            _log.error("%s: %s", failure.code, failure)
+
 
 class ConversationService:
     """Answers jobs with both engines in this process."""
@@ -73,25 +80,25 @@ class ConversationService:
 
     def warm(self) -> None:
         """Load both engines before the first job; what fails is left to the jobs."""
-        for engine in (self._transcriber, self._diarizer):
-            if failure := engine.failure():
-                _log.error("%s: %s", failure.code, failure)
+        self._transcriber.warm()
+        self._diarizer.warm()
 
-    def _engines(
-        self, *, diarize: bool
-    ) -> tuple[Transcriber[Recording], Diarizer[Recording] | None]:
+    def _engines(self, job: Job) -> tuple[Transcriber[Recording], Diarizer[Recording] | None]:
         """Give the engines that a job needs; where both are missing, say so at once."""
         try:
             transcriber = self._transcriber.get()
         except ModelError as error:
-            if diarize and (second := self._diarizer.failure()):
+            if job.diarize and (second := self._diarizer.failure()):
                 message = f"{error} {second}"
                 raise type(error)(message) from error
             raise
-        return transcriber, self._diarizer.get() if diarize else None
+        if not job.diarize:
+            return transcriber, None
+        missing = self._diarizer.failure()
+        return transcriber, _Missing(missing) if missing else self._diarizer.get()
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
-        """Answer the `input` of a job with a reply ready for JSON.
+        """Answer the `input` of a job with a `Reply` ready for JSON.
 
         Whatever happens, no file is left behind.
 
@@ -100,15 +107,9 @@ class ConversationService:
 
         """
         began = time.monotonic()
-        job = read_job(raw)
-        with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-            recording = await open_audio(
-                AudioSource(url=job.audio_url, base64=job.audio_base64),
-                settings=self._settings,
-                folder=Path(folder),
-                progress=progress,
-            )
-            transcriber, diarizer = await asyncio.to_thread(self._engines, diarize=job.diarize)
+        job = read_job(raw, Job)
+        async with _opened(job, settings=self._settings, progress=progress) as recording:
+            transcriber, diarizer = await asyncio.to_thread(self._engines, job)
             conversation = await transcribe_conversation(
                 recording,
                 transcriber=transcriber,
@@ -116,25 +117,114 @@ class ConversationService:
                 options=job.options,
                 progress=progress,
             )
-        reply = _reply(job, recording, conversation, began=began)
+        reply = compose(job, conversation, report=_report(recording), began=began)
         progress(Step("format", 1.0))
         return reply.body()
 
 
-def _reply(job: Job, recording: Recording, conversation: Conversation, *, began: float) -> Reply:
-    transcript = conversation.transcript
-    rendering = time.monotonic()
-    formats = render(transcript, job.formats, name=job.name, duration=recording.duration)
-    now = time.monotonic()
-    phases = {**recording.seconds_spent, **conversation.seconds, "format": now - rendering}
-    timings = {**{str(phase): spent for phase, spent in phases.items()}, "total": now - began}
-    return Reply(
-        text=transcript.text,
-        language=conversation.language,
-        segments=transcript.segments if job.word_timestamps else without_words(transcript),
-        speakers=transcript.speakers,
-        turns=transcript.turns,
-        formats=formats,
+class TranscriptionService:
+    """Answers jobs with the words alone."""
+
+    def __init__(
+        self, transcriber: Resident[Transcriber[Recording]], *, settings: Settings
+    ) -> None:
+        self._transcriber = transcriber
+        self._settings = settings
+
+    def warm(self) -> None:
+        """Load the engine before the first job; what fails is left to the jobs."""
+        self._transcriber.warm()
+
+    async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
+        """Answer the `input` of a job with a `TranscriptionReply` ready for JSON.
+
+        Raises:
+            ParleyError: the job cannot be answered; the leaf says why.
+
+        """
+        began = time.monotonic()
+        job = read_job(raw, TranscriptionJob)
+        async with _opened(job, settings=self._settings, progress=progress) as recording:
+            engine = await asyncio.to_thread(self._transcriber.get)
+            ready = time.monotonic()
+            found = await engine.transcribe(recording, language=job.language, progress=progress)
+        report = _report(recording)
+        timings, usage = _account(report, "transcribe", ready=ready, began=began)
+        return TranscriptionReply(
+            words=found.words,
+            language=found.language,
+            model=found.model,
+            audio=report.audio,
+            timings=timings,
+            usage=usage,
+            warnings=report.warnings,
+        ).body()
+
+
+class DiarizationService:
+    """Answers jobs with the turns alone."""
+
+    def __init__(self, diarizer: Resident[Diarizer[Recording]], *, settings: Settings) -> None:
+        self._diarizer = diarizer
+        self._settings = settings
+
+    def warm(self) -> None:
+        """Load the engine before the first job; what fails is left to the jobs."""
+        self._diarizer.warm()
+
+    async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
+        """Answer the `input` of a job with a `DiarizationReply` ready for JSON.
+
+        Raises:
+            ParleyError: the job cannot be answered; the leaf says why.
+
+        """
+        began = time.monotonic()
+        job = read_job(raw, DiarizationJob)
+        async with _opened(job, settings=self._settings, progress=progress) as recording:
+            engine = await asyncio.to_thread(self._diarizer.get)
+            ready = time.monotonic()
+            found = await engine.diarize(recording, speakers=job.speakers, progress=progress)
+        report = _report(recording)
+        timings, usage = _account(report, "diarize", ready=ready, began=began)
+        return DiarizationReply(
+            turns=found.turns,
+            exclusive=found.exclusive,
+            embeddings=found.embeddings,
+            model=found.model,
+            audio=report.audio,
+            timings=timings,
+            usage=usage,
+            warnings=report.warnings,
+        ).body()
+
+
+class _Missing:
+    """A diarizer that could not be loaded: a failure of its branch, not of the job as a whole."""
+
+    def __init__(self, failure: ModelError) -> None:
+        self._failure = failure
+
+    async def diarize(
+        self, audio: Recording, *, speakers: SpeakerCount, progress: Progress
+    ) -> Diarization:
+        del audio, speakers, progress
+        raise self._failure
+
+
+@asynccontextmanager
+async def _opened(
+    job: AudioJob, *, settings: Settings, progress: Progress
+) -> AsyncIterator[Recording]:
+    """Open a job's audio; no file is left behind, whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
+        yield await open_audio(
+            job.source, settings=settings, folder=Path(folder), progress=progress
+        )
+
+
+def _report(recording: Recording) -> Report:
+    return Report(
         audio=AudioFacts(
             seconds=recording.duration,
             sha256=recording.sha256,
@@ -144,8 +234,16 @@ def _reply(job: Job, recording: Recording, conversation: Conversation, *, began:
             sample_rate=recording.original_sample_rate,
             channels=recording.channels,
         ),
-        models=conversation.models,
-        timings=timings,
-        usage=Usage(audio_seconds=recording.duration, processing_seconds=now - began),
-        warnings=(*recording.warnings, *conversation.warnings),
+        seconds={str(phase): spent for phase, spent in recording.seconds_spent.items()},
+        warnings=recording.warnings,
     )
+
+
+def _account(
+    report: Report, phase: Phase, *, ready: float, began: float
+) -> tuple[dict[str, float], Usage]:
+    """Timings and usage of a job with one engine that has just ended."""
+    now = time.monotonic()
+    spent = {**report.seconds, phase: now - ready, "total": now - began}
+    usage = Usage(audio_seconds=report.audio.seconds, processing_seconds=round(now - began, 3))
+    return {name: round(seconds, 3) for name, seconds in spent.items()}, usage

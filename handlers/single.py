@@ -1,13 +1,10 @@
 """The single endpoint: both engines in one GPU worker. Wiring only."""
 
-import sys
-
-from handlers.logs import configure_logging
+from handlers.launch import launch
 from handlers.parakeet import load_parakeet
 from handlers.pyannote_diarizer import load_pyannote
 from handlers.service import ConversationService, Resident
-from handlers.settings import Settings, SettingsError
-from handlers.worker import serve
+from handlers.settings import Settings
 
 
 def create_service(settings: Settings) -> ConversationService:
@@ -19,21 +16,5 @@ def create_service(settings: Settings) -> ConversationService:
     )
 
 
-def main() -> None:
-    """Load both engines, then take jobs."""
-    try:
-        settings = Settings.read()
-    except SettingsError as error:
-        sys.exit(f"The worker cannot start: {error}")
-    configure_logging(settings)
-    service = create_service(settings)
-    service.warm()
-    serve(
-        service.answer,
-        max_result_bytes=settings.max_result_bytes,
-        progress_interval=settings.progress_interval_seconds,
-    )
-
-
 if __name__ == "__main__":
-    main()
+    launch(create_service, kind=Settings)

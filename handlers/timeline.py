@@ -4,6 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
+def milliseconds(seconds: float) -> float:
+    """A time on the grid of engines' answers.
+
+    No engine knows better, and a time on the grid comes through JSON as it was: an answer from an
+    endpoint equals one of this process.
+    """
+    return round(seconds, 3)
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """One word as the transcriber wrote it, punctuation included.
@@ -52,12 +61,53 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioFacts:
+    """A recording as it was sent.
+
+    Attributes:
+        seconds: duration.
+        sha256: of the bytes that were sent, in hexadecimal.
+        bytes: how many were sent.
+        container: as FFmpeg names it, such as `wav` or `mov`.
+        codec: as FFmpeg names it, such as `pcm_s16le` or `aac`.
+        sample_rate: hertz, before resampling to 16 000.
+        channels: before they were mixed into one.
+
+    """
+
+    seconds: float
+    sha256: str
+    bytes: int
+    container: str
+    codec: str
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an endpoint tells of its work beside the answer.
+
+    Attributes:
+        audio: the recording as the endpoint's worker opened it.
+        seconds: of each phase there, and `delay`, from asking to a worker's taking the job.
+        warnings: what was wrong with the audio and could be helped.
+
+    """
+
+    audio: AudioFacts
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Transcription:
-    """What is said: words without speakers, ordered by start."""
+    """What is said: words without speakers, ordered by start; a report where it came from afar."""
 
     words: tuple[Word, ...] = ()
     language: str | None = None
     model: Model | None = None
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +119,7 @@ class Diarization:
         exclusive: ordered by start; at most one speaker at any time.
         embeddings: one vector per speaker, where the engine gives them.
         model: what found the turns.
+        report: where it came from an endpoint.
 
     """
 
@@ -76,6 +127,7 @@ class Diarization:
     exclusive: tuple[Turn, ...] = ()
     embeddings: dict[str, tuple[float, ...]] = field(default_factory=dict)
     model: Model | None = None
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from handlers.audio import AudioSource, Recording, containers, fetch, open_audio, recording
+from handlers.audio import Recording, containers, fetch, open_audio, recording
 from handlers.audio.decoding import decode
 from handlers.errors import (
     AddressForbidden,
@@ -36,6 +36,7 @@ from handlers.errors import (
 )
 from handlers.progress import Step
 from handlers.settings import Settings
+from handlers.sources import AudioSource
 from tests import sounds
 from tests.sounds import Format, loudest, silent_film, tone
 from tests.web import answering, giving, in_pieces, serving

@@ -1,6 +1,7 @@
 """The composition, with engines that the tests hold in their hands."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from handlers.conversation import Conversation, Options, transcribe_conversation
 from handlers.diarizer import SpeakerCount
 from handlers.errors import OutOfMemory
 from handlers.progress import Progress, Step
-from handlers.timeline import Diarization, Model, Transcription, Turn, Word
+from handlers.timeline import AudioFacts, Diarization, Model, Report, Transcription, Turn, Word
 
 WORDS = (Word("Hello", 0.0, 0.4), Word("there.", 0.5, 0.9), Word("Hi.", 1.2, 1.5))
 TURNS = (Turn(0.0, 1.0, "B"), Turn(1.1, 1.6, "A"))
@@ -122,3 +123,52 @@ async def test_options_reach_the_engines() -> None:
     await compose(transcriber, diarizer, Options(SpeakerCount(exactly=2), language="en"))
     assert transcriber.language == "en"
     assert diarizer.speakers == SpeakerCount(exactly=2)
+
+
+async def test_words_without_speakers_are_an_explicit_choice() -> None:
+    kept = await transcribe_conversation(
+        "audio",
+        transcriber=FixedTranscriber(),
+        diarizer=FixedDiarizer(error=OutOfMemory("The diarizer is out of memory.")),
+        options=Options(on_diarization_failure="transcript_only"),
+    )
+    assert [word.text for word in kept.transcript.words] == ["Hello", "there.", "Hi."]
+    assert all(word.speaker is None for word in kept.transcript.words)
+    assert set(kept.models) == {"transcriber"}
+    (warning,) = kept.warnings
+    assert "out_of_memory" in warning
+
+
+async def test_that_choice_hides_no_defect() -> None:
+    choice = Options(on_diarization_failure="transcript_only")
+    with pytest.raises(ZeroDivisionError):
+        await transcribe_conversation(
+            "audio",
+            transcriber=FixedTranscriber(),
+            diarizer=FixedDiarizer(error=ZeroDivisionError()),
+            options=choice,
+        )
+
+
+async def test_what_endpoints_report_is_told_once() -> None:
+    facts = AudioFacts(1.6, "ab", 9, "wav", "pcm_s16le", 16_000, 1)
+    report = Report(facts, seconds={"delay": 2.5}, warnings=("The header is wrong.",))
+
+    class Afar(FixedTranscriber):
+        async def transcribe(
+            self, audio: str, *, language: str | None, progress: Progress
+        ) -> Transcription:
+            found = await super().transcribe(audio, language=language, progress=progress)
+            return replace(found, report=report)
+
+    class AfarToo(FixedDiarizer):
+        async def diarize(
+            self, audio: str, *, speakers: SpeakerCount, progress: Progress
+        ) -> Diarization:
+            found = await super().diarize(audio, speakers=speakers, progress=progress)
+            return replace(found, report=report)
+
+    told = await transcribe_conversation("audio", transcriber=Afar(), diarizer=AfarToo())
+    assert told.audio == facts
+    assert told.warnings == ("The header is wrong.",)
+    assert told.seconds["transcribe.delay"] == told.seconds["diarize.delay"] == 2.5

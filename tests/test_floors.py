@@ -17,12 +17,31 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_wiring_an_endpoint_imports_no_engine() -> None:
-    assert modules_after("import handlers.single").isdisjoint(HEAVY)
+@pytest.mark.parametrize("entry_point", ["single", "transcription", "diarization"])
+def test_wiring_an_endpoint_imports_no_engine(entry_point: str) -> None:
+    assert modules_after(f"import handlers.{entry_point}").isdisjoint(HEAVY)
+
+
+def test_an_orchestrator_and_a_client_hold_no_engine_and_no_array() -> None:
+    held = modules_after("import orchestrator.handler, parley, parley.cli")
+    assert held.isdisjoint((*HEAVY, "numpy", "av", "soundfile"))
 
 
 @pytest.mark.parametrize(
-    "room", ["conversation", "schema", "worker", "formats", "alignment", "transcriber", "diarizer"]
+    "room",
+    [
+        "conversation",
+        "jobs",
+        "replies",
+        "schema",
+        "launch",
+        "sources",
+        "worker",
+        "formats",
+        "alignment",
+        "transcriber",
+        "diarizer",
+    ],
 )
 def test_what_a_cpu_worker_needs_is_light(room: str) -> None:
     assert modules_after(f"import handlers.{room}").isdisjoint((*HEAVY, "numpy", "av", "soundfile"))

@@ -8,16 +8,17 @@ import jsonschema
 import pytest
 
 from handlers.diarizer import SpeakerCount
-from handlers.errors import ParleyError
+from handlers.errors import ParleyError, UnknownOption
 from handlers.formats import FORMATS
-from handlers.schema import documents, read_job
+from handlers.jobs import DiarizationJob, Job, TranscriptionJob, read_job
+from handlers.schema import documents
 
 DOCS = Path(__file__).parents[1] / "docs"
 URL = {"audio_url": "https://example.com/a.wav"}
 
 
 def test_a_url_alone_is_a_job() -> None:
-    job = read_job(URL)
+    job = read_job(URL, Job)
     assert job.audio_url == URL["audio_url"]
     assert job.diarize
     assert job.word_timestamps
@@ -34,8 +35,11 @@ def test_all_options_are_taken() -> None:
             "word_timestamps": False,
             "formats": list(FORMATS),
             "language": "en",
-        }
+            "on_diarization_failure": "transcript_only",
+        },
+        Job,
     )
+    assert job.options.on_diarization_failure == "transcript_only"
     assert job.options.speakers == SpeakerCount(None, 2, 4)
     assert job.options.language == "en"
     assert job.formats == FORMATS
@@ -72,7 +76,7 @@ def test_all_options_are_taken() -> None:
 )
 def test_a_wrong_job_is_told_what_to_do(raw: object, code: str, says: str) -> None:
     with pytest.raises(ParleyError) as caught:
-        read_job(raw)
+        read_job(raw, Job)
     assert caught.value.code == code
     assert says in str(caught.value)
     assert not caught.value.retryable
@@ -80,9 +84,24 @@ def test_a_wrong_job_is_told_what_to_do(raw: object, code: str, says: str) -> No
 
 def test_what_was_sent_is_not_repeated_in_errors() -> None:
     with pytest.raises(ParleyError) as caught:
-        read_job({"audio_base64": "c2VjcmV0" * 3, "language": "secret"})
+        read_job({"audio_base64": "c2VjcmV0" * 3, "language": "secret"}, Job)
     assert "secret" not in str(caught.value)
     assert "c2VjcmV0" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "foreign"),
+    [
+        (TranscriptionJob, "num_speakers"),
+        (TranscriptionJob, "formats"),
+        (DiarizationJob, "language"),
+    ],
+)
+def test_an_endpoint_of_one_engine_takes_nothing_of_the_other(
+    kind: type[TranscriptionJob | DiarizationJob], foreign: str
+) -> None:
+    with pytest.raises(UnknownOption, match=foreign):
+        read_job({**URL, foreign: 2}, kind)
 
 
 @pytest.mark.parametrize("name", sorted(documents()))

@@ -2,7 +2,6 @@
 
 import asyncio
 import binascii
-import re
 import tempfile
 import threading
 import time
@@ -20,40 +19,14 @@ from handlers.audio.tape import SAMPLE_RATE, Samples
 from handlers.errors import AudioTooLarge, InvalidEncoding
 from handlers.progress import Phase, Progress, Step, ignore
 from handlers.settings import Settings
+from handlers.sources import DATA_URI, AudioSource
 
 Result = TypeVar("Result")
 
-_DATA_URI = re.compile(r"\s*data:[^,]*?(?P<base64>;\s*base64\s*)?,", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _WHITESPACE = b" \t\r\n\f\v"
 _GROUP = 4
 """Characters of base64 that stand for three bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class AudioSource:
-    """Where a job's audio is: exactly one of the two is given.
-
-    Attributes:
-        url: an http(s) URL or a data URI.
-        base64: the bytes of a file, in either alphabet, or a data URI.
-
-    """
-
-    url: str | None = field(default=None, repr=False)
-    base64: str | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        if (self.url is None) == (self.base64 is None):
-            message = "Give either url or base64."
-            raise ValueError(message)
-
-    @property
-    def inline(self) -> str | None:
-        """The text that holds the audio itself, None where it must be downloaded."""
-        if self.url is None:
-            return self.base64
-        return self.url if _DATA_URI.match(self.url) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +145,7 @@ async def fetch(
 
 
 def _write_inline(text: str, path: Path, *, limit: int) -> Fetched:
-    uri = _DATA_URI.match(text)
+    uri = DATA_URI.match(text)
     if uri is None:
         content = _from_base64(text.encode("ascii", "replace"), limit=limit)
     else:

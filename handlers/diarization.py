@@ -1,0 +1,15 @@
+"""The diarization endpoint: the turns alone. Wiring only."""
+
+from handlers.launch import launch
+from handlers.pyannote_diarizer import load_pyannote
+from handlers.service import DiarizationService, Resident
+from handlers.settings import Settings
+
+
+def create_service(settings: Settings) -> DiarizationService:
+    """Wire the diarizer to a service; nothing is loaded yet."""
+    return DiarizationService(Resident(lambda: load_pyannote(settings)), settings=settings)
+
+
+if __name__ == "__main__":
+    launch(create_service, kind=Settings)

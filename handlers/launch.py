@@ -1,0 +1,43 @@
+"""Starts a worker: what every entry point does once it says what answers its jobs."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from handlers.logs import configure_logging
+from handlers.progress import Progress
+from handlers.settings import Settings, SettingsError
+from handlers.worker import serve
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+class Service(Protocol):
+    """What answers jobs."""
+
+    def warm(self) -> None:
+        """Get ready before the first job."""
+        ...
+
+    async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
+        """Answer the `input` of a job."""
+        ...
+
+
+def launch(create: Callable[[AnySettings], Service], *, kind: type[AnySettings]) -> None:
+    """Read the environment, get ready, and take jobs until the worker is stopped.
+
+    Ends the process with a sentence where the environment holds what cannot be.
+    """
+    try:
+        settings = kind.read()
+        configure_logging(settings)
+        service = create(settings)
+    except SettingsError as error:
+        sys.exit(f"The worker cannot start: {error}")
+    service.warm()
+    serve(
+        service.answer,
+        max_result_bytes=settings.max_result_bytes,
+        progress_interval=settings.progress_interval_seconds,
+    )

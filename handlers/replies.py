@@ -1,0 +1,173 @@
+"""What each endpoint answers."""
+
+import math
+import time
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from handlers.conversation import Conversation
+from handlers.formats import Format, render
+from handlers.jobs import Job
+from handlers.timeline import (
+    AudioFacts,
+    Model,
+    Report,
+    Segment,
+    Speaker,
+    Transcript,
+    Turn,
+    Word,
+)
+
+
+class Usage(BaseModel):
+    """What the job took."""
+
+    audio_seconds: float
+    processing_seconds: float = Field(description="By the clock, from taking the job to the reply.")
+
+
+class AnyReply(BaseModel):
+    """What every reply tells beside its answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    audio: AudioFacts
+    timings: dict[str, float] = Field(description="Seconds of each phase.")
+    usage: Usage
+    warnings: tuple[str, ...] = Field(description="What a reader should know about the answer.")
+
+    def body(self) -> dict[str, Any]:
+        """The reply ready for JSON."""
+        return self.model_dump(mode="json")
+
+
+class TranscriptionReply(AnyReply):
+    """The `output` of a job of the transcription endpoint."""
+
+    words: tuple[Word, ...] = Field(
+        description="`text`, `start` and `end` in seconds, `confidence`; ordered by start."
+    )
+    language: str | None = Field(description="Of the words, where it is known.")
+    model: Model | None
+
+    @field_serializer("words")
+    def _short(self, words: tuple[Word, ...]) -> list[dict[str, Any]]:
+        return [
+            {"text": w.text, "start": w.start, "end": w.end, "confidence": w.confidence}
+            for w in words
+        ]
+
+
+class DiarizationReply(AnyReply):
+    """The `output` of a job of the diarization endpoint."""
+
+    turns: tuple[Turn, ...] = Field(
+        description="Who speaks when, ordered by start; turns of different speakers may overlap."
+    )
+    exclusive: tuple[Turn, ...] = Field(description="The same with one speaker at most at a time.")
+    embeddings: dict[str, tuple[float, ...]] = Field(
+        description="One vector per speaker, where the model gives them."
+    )
+    model: Model | None
+
+
+class Reply(AnyReply):
+    """The `output` of a job that asks who said what."""
+
+    text: str = Field(description="Everything that is said, in order.")
+    language: str | None = Field(description="Of the words, where it is known.")
+    segments: tuple[Segment, ...] = Field(
+        description="About a sentence of one speaker each. Times are seconds."
+    )
+    speakers: tuple[Speaker, ...] = Field(description="By first appearance.")
+    turns: tuple[Turn, ...] = Field(
+        description="Who speaks when, by the diarizer alone; turns may overlap."
+    )
+    formats: dict[Format, str] = Field(description="The renderings that the job asked for.")
+    models: dict[str, Model] = Field(description="By role: `transcriber`, `diarizer`.")
+    timings: dict[str, float] = Field(
+        description="Seconds of each phase; `transcribe` and `diarize` run at the same time. "
+        "Where endpoints did the work, `transcribe.delay` is how long that phase waited for a "
+        "worker, and `transcribe.fetch` what its worker spent on that."
+    )
+
+    def body(self) -> dict[str, Any]:
+        """The reply ready for JSON, numbers rounded to thousandths."""
+        body: dict[str, Any] = _rounded(super().body())
+        return body
+
+
+class LargeReply(BaseModel):
+    """Stands for a reply that is larger than the platform delivers."""
+
+    result_url: str = Field(description="A signed link to the reply, as JSON.")
+    bytes: int
+    sha256: str = Field(description="Of the bytes behind the link.")
+
+
+class Failure(BaseModel):
+    """The `error` of a failed job, as JSON text."""
+
+    code: str = Field(description="Stable; `handlers/errors.py` draws them all.")
+    message: str = Field(description="What happened, and what to do.")
+    retryable: bool = Field(description="Whether the same job may succeed when it is sent again.")
+
+
+def compose(
+    job: Job,
+    conversation: Conversation,
+    *,
+    report: Report,
+    began: float,
+) -> Reply:
+    """Make the reply of what was found out, renderings included.
+
+    Args:
+        job: says what the reply is to hold.
+        conversation: what was found out.
+        report: the recording, and the phases and warnings of opening it.
+        began: when work on the job began, by `time.monotonic`.
+
+    """
+    transcript = conversation.transcript
+    rendering = time.monotonic()
+    formats = render(transcript, job.formats, name=job.name, duration=report.audio.seconds)
+    now = time.monotonic()
+    timings = {
+        **report.seconds,
+        **conversation.seconds,
+        "format": now - rendering,
+        "total": now - began,
+    }
+    return Reply(
+        text=transcript.text,
+        language=conversation.language,
+        segments=transcript.segments if job.word_timestamps else _without_words(transcript),
+        speakers=transcript.speakers,
+        turns=transcript.turns,
+        formats=formats,
+        audio=report.audio,
+        models=conversation.models,
+        timings=timings,
+        usage=Usage(audio_seconds=report.audio.seconds, processing_seconds=now - began),
+        warnings=(*report.warnings, *conversation.warnings),
+    )
+
+
+def _without_words(transcript: Transcript) -> tuple[Segment, ...]:
+    return tuple(
+        Segment(start=s.start, end=s.end, text=s.text, speaker=s.speaker)
+        for s in transcript.segments
+    )
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, float):
+        return round(value, 3) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
