@@ -557,7 +557,7 @@ class WorkerError(ParleyError):
     """The worker could not finish a sound job."""
 
 
-class OutOfMemory(WorkerError, MemoryError):
+class OutOfMemory(WorkerError):
     """An engine ran out of memory."""
 
     code = "out_of_memory"
