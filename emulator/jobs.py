@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import json
 import math
 import time
 import uuid
@@ -23,6 +24,10 @@ _RESERVED: Final = frozenset({"id", "input"})
 
 class BadRequest(ValueError):
     """A request that RunPod answers with 400; the message says what is wrong."""
+
+
+class UnknownJob(KeyError):
+    """There is no such job, or none any more."""
 
 
 class State(StrEnum):
@@ -123,9 +128,13 @@ class Job:
     disowned: float | None = None
     """Since when its worker has said that it does not hold it."""
     chunks: list[Any] = field(default_factory=list)
+    """Parts of the output that nobody was given yet."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced by a new one, at each change."""
+    _encoded: bytes | None = None
 
     def announce(self) -> None:
+        self._encoded = None
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -153,6 +162,14 @@ class Job:
         }
         known = {key: value for key, value in facts.items() if value is not None}
         return {"id": self.id, "status": str(self.state), **known}
+
+    def encoded(self) -> bytes:
+        """What `/status` answers, as JSON; a final job's is made once."""
+        if not self.state.is_final:
+            return json.dumps(self.body()).encode()
+        if self._encoded is None:
+            self._encoded = json.dumps(self.body()).encode()
+        return self._encoded
 
     def work(self) -> dict[str, Any]:
         """What a worker gets: as on RunPod, no `input` where it is an empty object."""
@@ -247,11 +264,18 @@ class JobQueue:
         return job
 
     def get(self, job_id: str) -> Job:
-        """Find a job; KeyError where there is none, or none any more."""
-        job = self._jobs[job_id]
-        if job.expires <= self._clock():
+        """Find a job.
+
+        Raises:
+            UnknownJob: there is none, or none any more.
+
+        """
+        job = self._jobs.get(job_id)
+        if job is not None and job.expires <= self._clock():
             self._expire(job)
-            raise KeyError(job_id)
+            job = None
+        if job is None:
+            raise UnknownJob(job_id)
         return job
 
     def recent(self, count: int) -> list[Job]:
@@ -331,9 +355,13 @@ class JobQueue:
         """Take what a worker posts about a job: progress, an output, or an error.
 
         Returns whether it changed the job. It does not where the job is final, or no longer that
-        worker's. KeyError where there is no such job.
+        worker's.
+
+        Raises:
+            UnknownJob: there is no such job.
+
         """
-        job = self._jobs[job_id]
+        job = self.get(job_id)
         self._stops.withdraw(worker, job_id)
         if job.id not in self._held[worker]:
             return False
@@ -347,8 +375,13 @@ class JobQueue:
         return True
 
     def stream(self, worker: str, job_id: str, chunk: Mapping[str, Any]) -> None:
-        """Take a part of an output. KeyError where there is no such job."""
-        job = self._jobs[job_id]
+        """Take a part of an output.
+
+        Raises:
+            UnknownJob: there is no such job.
+
+        """
+        job = self.get(job_id)
         if job.id in self._held[worker]:
             job.chunks.append(dict(chunk))
             job.announce()

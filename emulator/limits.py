@@ -12,24 +12,25 @@ _MEGABYTE: Final = 1024**2
 class Rate:
     """What one kind of request may do on one endpoint before it is answered 429.
 
-    With workers running, the allowance is `max(base, running workers x per worker)`. None means
-    that there is no bound.
+    The allowance is `max(base, running workers x per worker)`; RunPod does not publish how much a
+    worker adds.
     """
 
     requests: int
     """In any window of `Limits.rate_window` seconds."""
     concurrent: int | None
+    """None: there is no bound."""
     requests_per_worker: int = 0
     concurrent_per_worker: int = 0
 
 
 _RATES: Final = MappingProxyType(
     {
-        "run": Rate(requests=1000, concurrent=200, requests_per_worker=100),
-        "runsync": Rate(requests=2000, concurrent=400, requests_per_worker=100),
-        "status": Rate(requests=2000, concurrent=400, requests_per_worker=100),
-        "stream": Rate(requests=2000, concurrent=400, requests_per_worker=100),
-        "cancel": Rate(requests=100, concurrent=20, requests_per_worker=10),
+        "run": Rate(requests=1000, concurrent=200),
+        "runsync": Rate(requests=2000, concurrent=400),
+        "status": Rate(requests=2000, concurrent=400),
+        "stream": Rate(requests=2000, concurrent=400),
+        "cancel": Rate(requests=100, concurrent=20),
         "purge-queue": Rate(requests=2, concurrent=None),
         "requests": Rate(requests=10, concurrent=2),
     }

@@ -1,54 +1,72 @@
-"""The worker's side of RunPod's protocol over HTTP, and files for jobs to fetch."""
+"""The local RunPod's one server: both APIs of all its endpoints, and files for jobs to fetch."""
 
 import asyncio
-import json
-import secrets
+import contextlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
-from urllib.parse import quote
+from typing import Final, Self
 
 from aiohttp import web
 
-from emulator.queue import JobQueue
+from emulator.caller_api import CallerApi
+from emulator.faults import Faults
+from emulator.files import Files
+from emulator.hosted import Crew, Hosted, Meter, Strangers
+from emulator.jobs import JobQueue
+from emulator.limits import Limits
+from emulator.webhooks import Webhooks
+from emulator.worker_api import WorkerApi
 
-_POLL_SECONDS: Final = 20.0
-"""How long a worker's request for work is held; the SDK gives up after 90 s."""
-_PACE_SECONDS: Final = 0.1
-"""How long a worker that asks in vain waits at least: the SDK asks again at once."""
-_MOST_BYTES: Final = 20 * 1024**2
-"""Largest result that is taken."""
+_SWEEP_SECONDS: Final = 0.1
 
 
 class LocalPlatform:
-    """One endpoint on loopback: `async with LocalPlatform() as platform`.
+    """On loopback: `async with LocalPlatform() as platform`.
 
-    Workers need nothing but `worker_environment`.
+    Args:
+        api_key: what callers have to show.
+        limits: RunPod's numbers, or others.
+        extra_routes: of more pages on the same server.
+
     """
 
-    def __init__(self) -> None:
-        self.queue = JobQueue()
-        self.pings = 0
-        self._files: dict[str, Path] = {}
-        application = web.Application(client_max_size=_MOST_BYTES)
-        base = "/v2/local"
-        application.add_routes(
-            [
-                web.get(base + "/job-take/{worker}", self._take),
-                web.get(base + "/job-stop/{worker}", self._stop),
-                web.post(base + "/job-done/{worker}/{job}", self._done),
-                web.get(base + "/ping/{worker}", self._ping),
-                web.get("/files/{key}/{name}", self._file),
-            ]
+    def __init__(
+        self,
+        *,
+        api_key: str = "local",
+        limits: Limits | None = None,
+        extra_routes: Iterable[web.AbstractRouteDef] = (),
+    ) -> None:
+        self.api_key = api_key
+        self.limits = limits or Limits()
+        self.faults = Faults()
+        self._endpoints: dict[str, Hosted] = {}
+        self._files = Files()
+        self._webhooks = Webhooks(self.limits)
+        self._workers = WorkerApi(self._endpoints, limits=self.limits, faults=self.faults)
+        callers = CallerApi(
+            self._endpoints, api_key=api_key, limits=self.limits, faults=self.faults
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        application = web.Application()
+        application.add_routes(
+            [*self._workers.routes(), *callers.routes(), *self._files.routes(), *extra_routes]
+        )
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handler_cancellation=True,  # a worker that is gone must not be given a job
+            shutdown_timeout=0.1,
+        )
         self._url = ""
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         host, port = self._runner.addresses[0][:2]
         self._url = f"http://{host}:{port}"
+        self._sweeper = asyncio.create_task(self._sweep())
         return self
 
     async def __aexit__(
@@ -57,61 +75,61 @@ class LocalPlatform:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeper
+        await self._webhooks.close()
         await self._runner.cleanup()
 
     @property
-    def worker_environment(self) -> dict[str, str]:
-        """What makes an unmodified SDK worker take its jobs here."""
-        base = f"{self._url}/v2/local"
-        return {
-            "RUNPOD_WEBHOOK_GET_JOB": f"{base}/job-take/$ID?gpu=none",
-            "RUNPOD_WEBHOOK_POST_OUTPUT": f"{base}/job-done/$RUNPOD_POD_ID/$ID?gpu=none",
-            "RUNPOD_WEBHOOK_POST_STREAM": f"{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=none",
-            "RUNPOD_WEBHOOK_PING": f"{base}/ping/$RUNPOD_POD_ID?gpu=none",
-            "RUNPOD_PING_INTERVAL": "10000",
-            "RUNPOD_AI_API_KEY": "local",
-            "RUNPOD_POD_ID": "worker-1",
-            "RUNPOD_ENDPOINT_ID": "local",
-            # they ask for a GPU and for the open internet
-            "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
-            "RUNPOD_SKIP_GPU_CHECK": "true",
-        }
+    def url(self) -> str:
+        return self._url
+
+    @property
+    def base_url(self) -> str:
+        """What RUNPOD_ENDPOINT_BASE_URL has to say for the SDK's clients to come here."""
+        return f"{self._url}/v2"
+
+    @property
+    def queues(self) -> Mapping[str, JobQueue]:
+        return {name: endpoint.queue for name, endpoint in self._endpoints.items()}
+
+    def add(
+        self, endpoint_id: str, *, execution_timeout: float = 600.0, crew: Crew | None = None
+    ) -> JobQueue:
+        """Open an endpoint.
+
+        Args:
+            endpoint_id: its part of the URL.
+            execution_timeout: in seconds, for jobs that do not say.
+            crew: runs its workers; without one they come by themselves.
+
+        """
+        queue = JobQueue(
+            endpoint_id,
+            execution_timeout=execution_timeout,
+            limits=self.limits,
+            finished=self._webhooks.tell,
+        )
+        hosted = Hosted(queue, crew or Strangers(), Meter(self.limits))
+        self._endpoints[endpoint_id] = hosted
+        return queue
+
+    def attach(self, endpoint_id: str, crew: Crew) -> None:
+        """Tell this crew from now on what an endpoint's workers do."""
+        self._endpoints[endpoint_id].crew = crew
+
+    def worker_environment(self, endpoint_id: str, worker_id: str) -> dict[str, str]:
+        """What makes an unmodified SDK worker take this endpoint's jobs, and nothing else."""
+        return self._workers.environment(self._url, endpoint_id, worker_id)
 
     def share(self, path: Path) -> str:
         """Serve one file under a URL that nobody can guess."""
-        key = secrets.token_urlsafe(16)
-        self._files[key] = path
-        return f"{self._url}/files/{key}/{quote(path.name)}"
+        return self._url + self._files.share(path)
 
-    async def _take(self, _request: web.Request) -> web.Response:
-        job = await self.queue.take(wait=_POLL_SECONDS)
-        if job is None:
-            await asyncio.sleep(_PACE_SECONDS)
-            return web.Response(status=204)
-        return web.json_response({"id": job.id, "input": job.input})
-
-    async def _stop(self, _request: web.Request) -> web.Response:
-        job_id = await self.queue.to_stop(wait=_POLL_SECONDS)
-        if job_id is None:
-            await asyncio.sleep(_PACE_SECONDS)
-            return web.Response(status=204)
-        return web.json_response({"jobsToStop": [job_id]})
-
-    async def _done(self, request: web.Request) -> web.Response:
-        # the SDK declares JSON as a form
-        body: dict[str, Any] = json.loads(await request.read())
-        try:
-            self.queue.finish(request.match_info["job"], body)
-        except KeyError:
-            raise web.HTTPNotFound from None
-        return web.Response()
-
-    async def _ping(self, _request: web.Request) -> web.Response:
-        self.pings += 1
-        return web.Response()
-
-    async def _file(self, request: web.Request) -> web.StreamResponse:
-        path = self._files.get(request.match_info["key"])
-        if path is None:
-            raise web.HTTPNotFound
-        return web.FileResponse(path)
+    async def _sweep(self) -> None:
+        while True:
+            for endpoint in self._endpoints.values():
+                endpoint.queue.sweep()
+            await asyncio.sleep(_SWEEP_SECONDS)
