@@ -1,15 +1,24 @@
-"""One endpoint on this machine: a platform and a worker that takes its jobs."""
+"""The doors: a local RunPod with the endpoints of a manifest, or with one endpoint alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from emulator.faults import Faults
+from emulator.fleet import Fleet, Pace
+from emulator.jobs import Job, JobQueue
+from emulator.limits import Limits
+from emulator.manifest import EndpointSpec, Manifest
 from emulator.platform import LocalPlatform
-from emulator.queue import Job
-from emulator.worker import running_worker
+from emulator.process import WorkerProcess
+from emulator.worker import Equipment
+
+_ALONE: Final = "local"
+"""The id of an endpoint that is alone."""
 
 
 class WorkerEnded(RuntimeError):
@@ -20,12 +29,86 @@ class WorkerEnded(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class LocalRunPod:
+    """A platform with a fleet for each endpoint."""
+
+    platform: LocalPlatform
+    fleets: Mapping[str, Fleet]
+
+    @property
+    def base_url(self) -> str:
+        """What RUNPOD_ENDPOINT_BASE_URL has to say for the SDK's clients to come here."""
+        return self.platform.base_url
+
+    @property
+    def api_key(self) -> str:
+        return self.platform.api_key
+
+    @property
+    def faults(self) -> Faults:
+        return self.platform.faults
+
+    def share(self, path: Path) -> str:
+        """Serve a file to workers; the result is its URL."""
+        return self.platform.share(path)
+
+
+@asynccontextmanager
+async def local_runpod(  # noqa: PLR0913 - each has a default but two
+    manifest: Manifest,
+    *,
+    logs: Path,
+    environment: Mapping[str, str] | None = None,
+    api_key: str = "local",
+    limits: Limits | None = None,
+    pace: Pace | None = None,
+) -> AsyncIterator[LocalRunPod]:
+    """Run the endpoints of a manifest, and stop all of it at the end.
+
+    Args:
+        manifest: the endpoints.
+        logs: takes a folder for each endpoint, with a file for each worker.
+        environment: of all workers; what the manifest says is stronger.
+        api_key: what callers have to show.
+        limits: RunPod's numbers, or others.
+        pace: how fast the fleets act.
+
+    """
+    async with AsyncExitStack() as stack:
+        platform = await stack.enter_async_context(LocalPlatform(api_key=api_key, limits=limits))
+        fleets = {}
+        for spec in manifest.endpoints:
+            settings = spec.settings(platform_url=platform.url, api_key=api_key)
+            equip = _equipment(
+                platform,
+                spec.id,
+                settings={**(environment or {}), **settings},
+                log=partial(_log_in, logs / spec.id),
+            )
+            fleets[spec.id] = await _open(stack, platform, spec, equip, pace)
+        yield LocalRunPod(platform, fleets)
+
+
+@dataclass(frozen=True, slots=True)
 class LocalEndpoint:
     """Give it jobs with `ask`, or `submit` and watch `updates`."""
 
     platform: LocalPlatform
-    process: asyncio.subprocess.Process
+    queue: JobQueue
+    fleet: Fleet
     log: Path
+
+    @property
+    def process(self) -> WorkerProcess:
+        """The worker's.
+
+        Raises:
+            WorkerEnded: there is none at the moment.
+
+        """
+        for process in self.fleet.processes.values():
+            return process
+        raise WorkerEnded(self.log)
 
     def share(self, path: Path) -> str:
         """Serve a file to the worker; the result is its URL."""
@@ -33,7 +116,7 @@ class LocalEndpoint:
 
     async def submit(self, **job_input: Any) -> Job:  # noqa: ANN401
         """Queue a job."""
-        return await self.platform.queue.submit(job_input)
+        return self.queue.submit({"input": job_input})
 
     async def updates(self, job: Job) -> AsyncIterator[Job]:
         """Yield the job now and at each change, until it is final.
@@ -42,18 +125,18 @@ class LocalEndpoint:
             WorkerEnded: nobody is left to finish it.
 
         """
-        ended = asyncio.ensure_future(self.process.wait())
+        troubled = asyncio.ensure_future(self.fleet.troubled())
         try:
             while not job.state.is_final:
                 yield job
                 change = asyncio.ensure_future(job.changed.wait())
-                await asyncio.wait((change, ended), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((change, troubled), return_when=asyncio.FIRST_COMPLETED)
                 change.cancel()
-                if ended.done() and not job.state.is_final:
+                if troubled.done() and not job.state.is_final:
                     raise WorkerEnded(self.log)
             yield job
         finally:
-            ended.cancel()
+            troubled.cancel()
 
     async def ask(self, **job_input: Any) -> Job:  # noqa: ANN401
         """Queue a job and wait until it is final.
@@ -72,7 +155,7 @@ class LocalEndpoint:
 async def local_endpoint(
     module: str, *, environment: Mapping[str, str], log: Path
 ) -> AsyncIterator[LocalEndpoint]:
-    """Run a worker with a platform of its own, and stop both at the end.
+    """Run one worker, started at once, with a platform of its own, and stop both at the end.
 
     Args:
         module: the worker's entry point, as `python -m` takes it.
@@ -80,10 +163,49 @@ async def local_endpoint(
         log: the file that takes its output.
 
     """
-    async with LocalPlatform() as platform:
-        connected = {**platform.worker_environment, **environment}
-        async with running_worker(module, environment=connected, log=log) as process:
-            try:
-                yield LocalEndpoint(platform, process, log)
-            finally:
-                await platform.queue.close()  # an SDK worker that waits for a job cannot stop
+    spec = EndpointSpec(id=_ALONE, command=("{python}", "-m", module), workers_min=1, workers_max=1)
+    _discard(log)
+    async with AsyncExitStack() as stack:
+        platform = await stack.enter_async_context(LocalPlatform())
+        equip = _equipment(platform, spec.id, settings=environment, log=lambda _worker: log)
+        # a worker that cannot start is told to whoever waits at once
+        fleet = await _open(stack, platform, spec, equip, Pace(crashes=1))
+        yield LocalEndpoint(platform, platform.queues[spec.id], fleet, log)
+
+
+def _equipment(
+    platform: LocalPlatform,
+    endpoint: str,
+    *,
+    settings: Mapping[str, str],
+    log: Callable[[str], Path],
+) -> Callable[[str], Equipment]:
+    def equip(worker: str) -> Equipment:
+        connection = platform.worker_environment(endpoint, worker)
+        return Equipment(environment={**connection, **settings}, log=log(worker))
+
+    return equip
+
+
+def _discard(log: Path) -> None:
+    log.unlink(missing_ok=True)
+
+
+def _log_in(folder: Path, worker: str) -> Path:
+    return folder / f"{worker}.log"
+
+
+async def _open(
+    stack: AsyncExitStack,
+    platform: LocalPlatform,
+    spec: EndpointSpec,
+    equip: Callable[[str], Equipment],
+    pace: Pace | None,
+) -> Fleet:
+    """Open an endpoint with its fleet, until the stack unwinds."""
+    queue = platform.add(spec.id, execution_timeout=spec.execution_timeout_seconds)
+    fleet = Fleet(spec, queue, equip=equip, faults=platform.faults, pace=pace)
+    platform.attach(spec.id, fleet)
+    stack.push_async_callback(fleet.close)
+    await fleet.start()
+    return fleet

@@ -1,53 +1,107 @@
-"""A worker as a real process."""
+"""One worker of an endpoint, from when it is wanted until it has ended."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Literal
 
-_STOP_SECONDS: Final = 10.0
+from emulator.process import WorkerProcess
+
+WorkerState = Literal["initializing", "idle", "running", "throttled", "unhealthy", "stopping"]
 
 
-@asynccontextmanager
-async def running_worker(
-    module: str, *, environment: Mapping[str, str], log: Path
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `python -m module` with nothing but environment variables, and stop it at the end.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What a worker's process gets.
 
     Args:
-        module: the worker's entry point.
-        environment: added to this process's own.
-        log: the file that takes the worker's output.
+        environment: its variables, beside those of this process.
+        log: the file that its output is added to.
 
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            module,
-            env={**os.environ, **environment},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=out,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # its heartbeat is a child: one signal reaches both
+
+    environment: Mapping[str, str]
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """One worker as it is at the moment.
+
+    Args:
+        id: its name towards the platform.
+        state: as `/health` counts it, or `stopping`.
+        pid: of its process; None where it has none yet.
+        log: takes its output, and stays when it has ended.
+        started: when it was wanted, in seconds since the epoch.
+        jobs_done: how many jobs it took and no longer has, however they ended.
+        reason: why it is unhealthy, else empty.
+
+    """
+
+    id: str
+    state: WorkerState
+    pid: int | None
+    log: Path
+    started: float
+    jobs_done: int
+    reason: str
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """What its fleet knows about a worker."""
+
+    id: str
+    equipment: Equipment
+    started: float = field(default_factory=time.time)
+    since: float = field(default_factory=time.monotonic)
+    """When it was last seen busy; before that, when it was started."""
+    process: WorkerProcess | None = None
+    life: asyncio.Task[None] | None = None
+    held: frozenset[str] = frozenset()
+    """The jobs that it was last seen with."""
+    jobs_done: int = 0
+    is_throttled: bool = False
+    has_asked: bool = False
+    """Whether it ever asked for a job: it is ready then."""
+    is_stopping: bool = False
+    reason: str = ""
+
+    def see(self, jobs: frozenset[str]) -> None:
+        """Note which jobs it has now."""
+        self.jobs_done += len(self.held - jobs)
+        if self.held or jobs:
+            self.since = time.monotonic()
+        self.held = jobs
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long it has had nothing to do; 0 where it is busy or not ready."""
+        is_idle = self.has_asked and not self.held
+        return time.monotonic() - self.since if is_idle else 0.0
+
+    @property
+    def state(self) -> WorkerState:
+        if self.reason:
+            return "unhealthy"
+        if self.is_stopping:
+            return "stopping"
+        if self.is_throttled:
+            return "throttled"
+        if not self.has_asked:
+            return "initializing"
+        return "running" if self.held else "idle"
+
+    def view(self) -> WorkerView:
+        return WorkerView(
+            id=self.id,
+            state=self.state,
+            pid=self.process.pid if self.process else None,
+            log=self.equipment.log,
+            started=self.started,
+            jobs_done=self.jobs_done,
+            reason=self.reason,
         )
-        try:
-            yield process
-        finally:
-            await _stop(process)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()

@@ -1,9 +1,16 @@
 """A worker for the tests of the local platform: the SDK, and a handler that does as it is told."""
 
 import asyncio
+import os
+import sys
+import types
 from typing import Any
 
-import runpod
+# the SDK's debugger asks the processor for its name: a second of every start
+sys.modules["cpuinfo"] = types.ModuleType("cpuinfo")
+sys.modules["cpuinfo"].get_cpu_info = lambda: {"brand_raw": ""}  # type: ignore[attr-defined]
+
+import runpod  # noqa: E402
 
 
 async def handler(job: dict[str, Any]) -> dict[str, Any]:
@@ -14,6 +21,10 @@ async def handler(job: dict[str, Any]) -> dict[str, Any]:
     if wish.get("fail"):
         raise ValueError(wish["fail"])
     await asyncio.sleep(wish.get("sleep", 0))
+    if wish.get("die"):
+        os._exit(1)
+    if wish.get("pid"):
+        return {"pid": os.getpid()}
     return {"echo": wish.get("say")}
 
 
