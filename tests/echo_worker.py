@@ -23,10 +23,24 @@ async def handler(job: dict[str, Any]) -> dict[str, Any]:
     await asyncio.sleep(wish.get("sleep", 0))
     if wish.get("die"):
         os._exit(1)
+    if wish.get("refresh"):
+        return {"refresh_worker": True}
     if wish.get("pid"):
         return {"pid": os.getpid()}
+    if size := wish.get("size"):
+        return {"text": "x" * size}
     return {"echo": wish.get("say")}
 
 
+def concurrency(_current: int) -> int:
+    return int(os.environ.get("ECHO_CONCURRENCY", "1"))
+
+
+def is_fit() -> None:
+    if reason := os.environ.get("ECHO_UNFIT"):
+        raise RuntimeError(reason)
+
+
 if __name__ == "__main__":
-    runpod.serverless.start({"handler": handler})
+    runpod.serverless.register_fitness_check(is_fit)
+    runpod.serverless.start({"handler": handler, "concurrency_modifier": concurrency})
