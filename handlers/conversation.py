@@ -101,7 +101,8 @@ async def transcribe_conversation(
             transcription, diarization = await _both(words, turns)
     began = time.monotonic()
     named = relabel(diarization) if diarization else None
-    transcript = build_transcript(transcription.words, named)
+    # hours of words take a second, in which other jobs want to be served
+    transcript = await asyncio.to_thread(build_transcript, transcription.words, named)
     clock.seconds["align"] = time.monotonic() - began
     progress(Step("align", 1.0))
     reports = _reports(transcription, diarization)

@@ -9,6 +9,7 @@
     │   ├── InvalidSpeakerCount        invalid_speaker_count
     │   └── UnsupportedLanguage        unsupported_language
     ├── AudioError
+    │   ├── FileMissing                audio_file_missing
     │   ├── InvalidEncoding            audio_encoding_invalid
     │   ├── AudioUnreadable            audio_unreadable
     │   ├── AudioTruncated             audio_truncated
@@ -178,6 +179,15 @@ class UnsupportedLanguage(InvalidRequest):
 
 class AudioError(ParleyError):
     """The audio cannot be had or used."""
+
+
+class FileMissing(AudioError):
+    """There is no such file on the caller's machine."""
+
+    code = "audio_file_missing"
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__(f"There is no file {path!r}. Give the path of a recording, or a URL.")
 
 
 class InvalidEncoding(AudioError, ValueError):
@@ -583,8 +593,9 @@ class ResultTooLarge(WorkerError):
 
     def __init__(self, *, size: int, limit: int) -> None:
         super().__init__(
-            f"The reply has {size} bytes, the platform delivers {limit}. Ask for fewer formats, "
-            "set word_timestamps to false, or send the audio in parts."
+            f"The reply has {size} bytes, {limit} can be delivered. Ask for fewer formats, set "
+            "word_timestamps to false, send the audio in parts, or set up a bucket on the endpoint "
+            "(PARLEY_BUCKET_NAME)."
         )
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from handlers.bucket import Bucket
 from handlers.logs import configure_logging
 from handlers.progress import Progress
 from handlers.settings import Settings, SettingsError
@@ -32,6 +33,7 @@ def launch(create: Callable[[AnySettings], Service], *, kind: type[AnySettings])
     try:
         settings = kind.read()
         configure_logging(settings)
+        bucket = Bucket.from_settings(settings)
         service = create(settings)
     except SettingsError as error:
         sys.exit(f"The worker cannot start: {error}")
@@ -40,4 +42,6 @@ def launch(create: Callable[[AnySettings], Service], *, kind: type[AnySettings])
         service.answer,
         max_result_bytes=settings.max_result_bytes,
         progress_interval=settings.progress_interval_seconds,
+        bucket=bucket,
+        concurrency=settings.concurrency,
     )

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
-Phase = Literal["fetch", "decode", "transcribe", "diarize", "align", "format"]
+Phase = Literal["queue", "fetch", "decode", "transcribe", "diarize", "align", "format"]
+"""In their order; `queue` is waiting for a worker, and `transcribe` and `diarize` run at once."""
+
+PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,8 @@ class ConversationService:
                 options=job.options,
                 progress=progress,
             )
-        reply = compose(job, conversation, report=_report(recording), began=began)
+        report = _report(recording)
+        reply = await asyncio.to_thread(compose, job, conversation, report=report, began=began)
         progress(Step("format", 1.0))
         return reply.body()
 

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     allow_private_addresses: bool = False
     """Let audio URLs point to private networks and this machine: for development alone."""
 
+    concurrency: int = Field(default=1, ge=1, le=1000)
+    """Jobs that one worker takes at once."""
     window_seconds: float = Field(default=30, ge=5, le=600)
     """Longest stretch of audio that the transcriber sees at once."""
     window_batch: int = Field(default=4, ge=1, le=128)

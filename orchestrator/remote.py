@@ -1,0 +1,207 @@
+"""The two engines behind RunPod endpoints."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from handlers.diarizer import SpeakerCount
+from handlers.errors import ReplyInvalid
+from handlers.progress import PHASES, Phase, Progress, Step, ignore
+from handlers.replies import AnyReply, DiarizationReply, TranscriptionReply
+from handlers.sources import AudioSource
+from handlers.timeline import Diarization, Report, Transcription
+from orchestrator.endpoint import Endpoint, Result, Update
+from orchestrator.results import resolve
+
+SomeReply = TypeVar("SomeReply", bound=AnyReply)
+
+_MOST_BYTES: Final = 256 * 1024**2
+"""Largest reply that is fetched from a bucket: days of words."""
+_SHARED: Final[tuple[Phase, ...]] = ("queue", "fetch", "decode")
+"""Phases that both branches go through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """When a job must be done, by `time.monotonic`; its parts get what is left."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Ends":
+        """So many seconds from now."""
+        return cls(at=time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds, 0 where none is left."""
+        return max(0.0, self.at - time.monotonic())
+
+
+class RemoteTranscriber:
+    """A transcription endpoint, as a transcriber of what a job names.
+
+    Args:
+        endpoint: of the kind `handlers.transcription`.
+        ends: when the words must be there.
+        shared: told the phases that are not the transcriber's own.
+
+    """
+
+    def __init__(self, endpoint: Endpoint, *, ends: Ends, shared: Progress = ignore) -> None:
+        self._endpoint = endpoint
+        self._ends = ends
+        self._shared = shared
+
+    async def transcribe(
+        self, audio: AudioSource, *, language: str | None, progress: Progress
+    ) -> Transcription:
+        """Give every word with its time.
+
+        Raises:
+            EndpointError: the endpoint gave no answer.
+            ParleyError: what the endpoint's worker says.
+
+        """
+        told = steps(own=progress, shared=self._shared)
+        result, reply = await ask(
+            self._endpoint,
+            job_input(audio, language=language),
+            kind=TranscriptionReply,
+            ends=self._ends,
+            progress=told,
+        )
+        return Transcription(
+            words=reply.words,
+            language=reply.language,
+            model=reply.model,
+            report=_report(reply, result),
+        )
+
+
+class RemoteDiarizer:
+    """A diarization endpoint, as a diarizer of what a job names.
+
+    Args:
+        endpoint: of the kind `handlers.diarization`.
+        ends: when the turns must be there.
+        shared: told the phases that are not the diarizer's own.
+
+    """
+
+    def __init__(self, endpoint: Endpoint, *, ends: Ends, shared: Progress = ignore) -> None:
+        self._endpoint = endpoint
+        self._ends = ends
+        self._shared = shared
+
+    async def diarize(
+        self, audio: AudioSource, *, speakers: SpeakerCount, progress: Progress
+    ) -> Diarization:
+        """Give every turn with its speaker.
+
+        Raises:
+            EndpointError: the endpoint gave no answer.
+            ParleyError: what the endpoint's worker says.
+
+        """
+        told = steps(own=progress, shared=self._shared)
+        asked = job_input(
+            audio,
+            num_speakers=speakers.exactly,
+            min_speakers=speakers.least,
+            max_speakers=speakers.most,
+        )
+        result, reply = await ask(
+            self._endpoint, asked, kind=DiarizationReply, ends=self._ends, progress=told
+        )
+        return Diarization(
+            turns=reply.turns,
+            exclusive=reply.exclusive,
+            embeddings=reply.embeddings,
+            model=reply.model,
+            report=_report(reply, result),
+        )
+
+
+@dataclass(slots=True)
+class Branches:
+    """Merges what both branches of a job tell of the same phase: it is as far as the slower one."""
+
+    progress: Progress
+    _told: dict[tuple[str, Phase], float] = field(default_factory=dict)
+    _names: set[str] = field(default_factory=set)
+
+    def branch(self, name: str) -> Progress:
+        """Give a branch what it reports to."""
+        self._names.add(name)
+
+        def take(step: Step) -> None:
+            self._told[name, step.phase] = step.done
+            least = min(self._told.get((other, step.phase), 0.0) for other in self._names)
+            self.progress(Step(step.phase, least))
+
+        return take
+
+
+async def ask(
+    endpoint: Endpoint,
+    asked: Mapping[str, Any],
+    *,
+    kind: type[SomeReply],
+    ends: Ends,
+    progress: Progress,
+) -> tuple[Result, SomeReply]:
+    """Give an endpoint a job, and read its reply, wherever that was put.
+
+    Raises:
+        ReplyInvalid: the endpoint is of another kind, or version.
+        ParleyError: it gave none.
+
+    """
+    result = await endpoint.run(asked, within=ends.left, update=_reader(progress))
+    output = await resolve(result.output, session=endpoint.session, limit=_MOST_BYTES)
+    progress(Step("queue", 1.0))
+    try:
+        return result, kind.model_validate(output)
+    except ValidationError as error:
+        lacking = ", ".join(str(detail["loc"][0]) for detail in error.errors() if detail["loc"])
+        reason = f"wrong or missing are: {lacking or 'all fields'}"
+        raise ReplyInvalid(endpoint.id, reason=reason) from None
+
+
+def job_input(audio: AudioSource, **options: object) -> dict[str, Any]:
+    """The `input` of a job; what is None is left out."""
+    fields = {"audio_url": audio.url, "audio_base64": audio.base64, **options}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def steps(*, own: Progress, shared: Progress) -> Progress:
+    """Tell phases that both branches go through apart from a branch's own."""
+
+    def take(step: Step) -> None:
+        (shared if step.phase in _SHARED else own)(step)
+
+    return take
+
+
+def _reader(progress: Progress) -> Callable[[Update], None]:
+    """Read a job's progress out of what the platform says of it."""
+
+    def read(update: Update) -> None:
+        progress(Step("queue", 0.0 if update.state == "IN_QUEUE" else 1.0))
+        output = update.output if isinstance(update.output, dict) else {}
+        told = output.get("progress")
+        for phase in PHASES:
+            done = told.get(phase) if isinstance(told, dict) else None
+            if isinstance(done, int | float):
+                progress(Step(phase, min(max(float(done), 0.0), 1.0)))
+
+    return read
+
+
+def _report(reply: AnyReply, result: Result) -> Report:
+    seconds = {"delay": result.delay, **reply.timings}
+    return Report(audio=reply.audio, seconds=seconds, warnings=reply.warnings)
