@@ -24,7 +24,7 @@ from demo.generate import conversation
 from demo.hub import ENVIRONMENT
 from demo.references import Case, write_case
 from emulator.endpoint import LocalEndpoint, local_endpoint
-from emulator.queue import State
+from emulator.jobs import State
 
 _OUT: Final = Path("out/bench")
 _MINUTES: Final = 30.0

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from demo.hub import ENVIRONMENT
 from emulator.endpoint import WorkerEnded, local_endpoint
-from emulator.queue import Job, State
+from emulator.jobs import Job, State
 
 SAMPLE: Final = Path(__file__).parent / "sample" / "meeting.flac"
 FORMATS: Final = ("srt", "vtt", "rttm", "txt")

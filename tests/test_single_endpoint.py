@@ -17,7 +17,7 @@ import soundfile
 from demo.hub import ENVIRONMENT, TRANSCRIBER
 from demo.run import SAMPLE
 from emulator.endpoint import LocalEndpoint, local_endpoint
-from emulator.queue import State
+from emulator.jobs import State
 from handlers.formats import FORMATS
 from handlers.schema import documents
 
@@ -170,7 +170,7 @@ async def test_a_cancelled_job_frees_the_worker(endpoint: LocalEndpoint) -> None
     async for update in endpoint.updates(job):
         if update.output is not None:
             break
-    await endpoint.platform.queue.cancel(job.id)
+    endpoint.queue.cancel(job.id)
     reply = await reply_of(endpoint, audio_base64=inline(np.zeros(16_000, dtype=np.float32)))
     assert reply["text"] == ""
     assert job.state is State.CANCELLED
