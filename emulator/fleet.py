@@ -159,6 +159,11 @@ class Fleet:
             known.reason = f"reported itself unhealthy: {reason}"
             asyncio.get_running_loop().call_later(self._pace.grace, _kill, known)
 
+    def refresh(self, worker: str) -> None:
+        """Note that a worker asked, with a result, to be replaced (`stopPod`)."""
+        if known := self._workers.get(worker):
+            self._stop(known)
+
     def counts(self) -> dict[str, int]:
         """Count the workers under the keys of `/health`."""
         states = Counter(worker.state for worker in self.workers)
