@@ -5,16 +5,20 @@ import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol
 
+from handlers.bucket import Bucket
 from handlers.errors import EngineCrashed, InternalError, ParleyError, ResultTooLarge
 from handlers.progress import Progress, Step
+from handlers.replies import LargeReply
 
 _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS: Final = 5.0
 """How long a finished job waits for a progress message that is still on its way."""
+_ENVELOPE_BYTES: Final = len(b'{"output": }')
+"""What the SDK puts around a reply."""
 
 Job = dict[str, Any]
 Answer = Callable[[Any, Progress], Awaitable[dict[str, Any]]]
@@ -31,7 +35,12 @@ class Handler(Protocol):
 
 
 def create_handler(
-    answer: Answer, *, post: Post, max_result_bytes: int, progress_interval: float
+    answer: Answer,
+    *,
+    post: Post,
+    max_result_bytes: int,
+    progress_interval: float,
+    bucket: Bucket | None = None,
 ) -> Handler:
     """Wrap what answers jobs into a handler for the SDK.
 
@@ -41,8 +50,9 @@ def create_handler(
     Args:
         answer: gives the reply to the `input` of a job, ready for JSON.
         post: delivers progress.
-        max_result_bytes: above it a reply is refused, since the platform would lose it.
+        max_result_bytes: what is larger the platform would lose.
         progress_interval: least seconds between two progress messages.
+        bucket: takes the replies that are too large; without one they are refused.
 
     """
 
@@ -52,7 +62,7 @@ def create_handler(
         name = str(job.get("id"))
         try:
             reply = await answer(job.get("input"), publisher.report)
-            _check_size(reply, limit=max_result_bytes)
+            reply = await _deliverable(reply, limit=max_result_bytes, bucket=bucket)
         except ParleyError as error:
             _log.warning("job %s failed: %s: %s", name, error.code, error)
             return _failed(error)
@@ -120,27 +130,56 @@ class ProgressPublisher:
         return {"progress": {phase: round(done, 3) for phase, done in self._latest.items()}}
 
 
-def serve(answer: Answer, *, max_result_bytes: int, progress_interval: float) -> None:
-    """Take jobs from RunPod until the worker is stopped. Call it in the main thread."""
+def serve(
+    answer: Answer,
+    *,
+    max_result_bytes: int,
+    progress_interval: float,
+    bucket: Bucket | None = None,
+    concurrency: int = 1,
+) -> None:
+    """Take jobs from RunPod until the worker is stopped. Call it in the main thread.
+
+    Args:
+        answer: as for `create_handler`, like the next three.
+        max_result_bytes: what is larger the platform would lose.
+        progress_interval: least seconds between two progress messages of one job.
+        bucket: takes the replies that are too large.
+        concurrency: how many jobs the worker has at once.
+
+    """
     import runpod  # noqa: PLC0415
 
     handler = create_handler(
         answer,
-        post=_platform_post(),
+        post=platform_post(),
         max_result_bytes=max_result_bytes,
         progress_interval=progress_interval,
+        bucket=bucket,
     )
-    runpod.serverless.start({"handler": handler})
+    # constant, since the SDK takes no job while it changes from one figure to another
+    runpod.serverless.start({"handler": handler, "concurrency_modifier": lambda _now: concurrency})
 
 
-def _platform_post() -> Post:
-    """Deliver progress as the SDK delivers results; outside a platform, to the log."""
+def platform_post() -> Post:
+    """Deliver progress as the SDK delivers results; outside a platform, to the log.
+
+    To be used in one event loop: all messages go through one session, which ends with the loop.
+    """
     from runpod.http_client import AsyncClientSession  # noqa: PLC0415
     from runpod.serverless.modules.rp_http import send_result  # noqa: PLC0415
 
-    async def send(job: Job, message: dict[str, Any]) -> None:
+    async def one_session() -> AsyncIterator[Any]:
+        """Give the same session for ever; a loop that ends closes its generators, and so this."""
         async with AsyncClientSession() as session:
-            await send_result(session, {"status": "IN_PROGRESS", "output": message}, job)
+            while True:
+                yield session
+
+    sessions = one_session()
+
+    async def send(job: Job, message: dict[str, Any]) -> None:
+        session = await anext(sessions)
+        await send_result(session, {"status": "IN_PROGRESS", "output": message}, job)
 
     async def log(job: Job, message: dict[str, Any]) -> None:
         _log.info("job %s: %s", job.get("id"), message["progress"])
@@ -148,11 +187,19 @@ def _platform_post() -> Post:
     return send if "RUNPOD_WEBHOOK_POST_OUTPUT" in os.environ else log
 
 
-def _check_size(reply: dict[str, Any], *, limit: int) -> None:
-    """Refuse what the platform would lose, and what is no valid JSON."""
-    size = len(json.dumps({"output": reply}, ensure_ascii=False, allow_nan=False).encode())
-    if size > limit:
+async def _deliverable(
+    reply: dict[str, Any], *, limit: int, bucket: Bucket | None
+) -> dict[str, Any]:
+    """Give the reply, or what says where it is; refuse what is no valid JSON."""
+    content = json.dumps(reply, ensure_ascii=False, allow_nan=False).encode()
+    size = len(content) + _ENVELOPE_BYTES
+    if size <= limit:
+        return reply
+    if bucket is None:
         raise ResultTooLarge(size=size, limit=limit)
+    stored = await bucket.put(content, suffix=".json", content_type="application/json")
+    link = await bucket.link(stored.key)
+    return LargeReply(result_url=link, bytes=stored.bytes, sha256=stored.sha256).model_dump()
 
 
 def _failed(error: ParleyError) -> dict[str, Any]:
