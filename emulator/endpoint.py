@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,8 +74,7 @@ async def local_runpod(  # noqa: PLR0913 - each has a default but two
         pace: how fast the fleets act.
 
     """
-    async with AsyncExitStack() as stack:
-        platform = await stack.enter_async_context(LocalPlatform(api_key=api_key, limits=limits))
+    async with LocalPlatform(api_key=api_key, limits=limits) as platform:
         fleets = {}
         for spec in manifest.endpoints:
             settings = spec.settings(platform_url=platform.url, api_key=api_key)
@@ -85,8 +84,9 @@ async def local_runpod(  # noqa: PLR0913 - each has a default but two
                 settings={**(environment or {}), **settings},
                 log=partial(_log_in, logs / spec.id),
             )
-            fleets[spec.id] = await _open(stack, platform, spec, equip, pace)
-        yield LocalRunPod(platform, fleets)
+            fleets[spec.id] = _fleet(platform, spec, equip, pace)
+        async with _running(*fleets.values()):
+            yield LocalRunPod(platform, fleets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +165,12 @@ async def local_endpoint(
     """
     spec = EndpointSpec(id=_ALONE, command=("{python}", "-m", module), workers_min=1, workers_max=1)
     _discard(log)
-    async with AsyncExitStack() as stack:
-        platform = await stack.enter_async_context(LocalPlatform())
+    async with LocalPlatform() as platform:
         equip = _equipment(platform, spec.id, settings=environment, log=lambda _worker: log)
         # a worker that cannot start is told to whoever waits at once
-        fleet = await _open(stack, platform, spec, equip, Pace(crashes=1))
-        yield LocalEndpoint(platform, platform.queues[spec.id], fleet, log)
+        fleet = _fleet(platform, spec, equip, Pace(crashes=1))
+        async with _running(fleet):
+            yield LocalEndpoint(platform, platform.queues[spec.id], fleet, log)
 
 
 def _equipment(
@@ -195,17 +195,25 @@ def _log_in(folder: Path, worker: str) -> Path:
     return folder / f"{worker}.log"
 
 
-async def _open(
-    stack: AsyncExitStack,
+def _fleet(
     platform: LocalPlatform,
     spec: EndpointSpec,
     equip: Callable[[str], Equipment],
     pace: Pace | None,
 ) -> Fleet:
-    """Open an endpoint with its fleet, until the stack unwinds."""
     queue = platform.add(spec.id, execution_timeout=spec.execution_timeout_seconds)
     fleet = Fleet(spec, queue, equip=equip, faults=platform.faults, pace=pace)
     platform.attach(spec.id, fleet)
-    stack.push_async_callback(fleet.close)
-    await fleet.start()
     return fleet
+
+
+@asynccontextmanager
+async def _running(*fleets: Fleet) -> AsyncIterator[None]:
+    try:
+        for fleet in fleets:
+            await fleet.start()
+        yield
+    finally:
+        async with asyncio.TaskGroup() as closing:
+            for fleet in fleets:
+                closing.create_task(fleet.close())

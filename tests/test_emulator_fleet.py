@@ -97,6 +97,9 @@ async def test_a_job_whose_worker_dies_is_given_to_another_worker_once(tmp_path:
         assert (job.retries, job.body()["retries"]) == (1, 1)
         assert job.worker != first
         assert {path.stem for path in echo.logs.iterdir()} == {first, job.worker}
+        (worker,) = echo.fleet.workers
+        # the heartbeat of the first went with it
+        assert {os.getpgid(process.pid) for process in echo.processes()} == {worker.pid}
 
 
 async def test_a_job_that_kills_every_worker_fails_after_one_retry(tmp_path: Path) -> None:
