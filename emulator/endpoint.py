@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from emulator.faults import Faults
 from emulator.fleet import Fleet, Pace
-from emulator.jobs import Job, JobQueue
+from emulator.jobs import Job
 from emulator.limits import Limits
 from emulator.manifest import EndpointSpec, Manifest
 from emulator.platform import LocalPlatform
 from emulator.process import WorkerProcess
+from emulator.queue import JobQueue
 from emulator.worker import Equipment
 
 _ALONE: Final = "local"

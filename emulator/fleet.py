@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from emulator.faults import Faults
 from emulator.guard import Guard
-from emulator.jobs import Job, JobQueue
+from emulator.jobs import Job
 from emulator.manifest import EndpointSpec
 from emulator.process import WorkerProcess
+from emulator.queue import JobQueue
 from emulator.scaling import Load, wanted_workers
 from emulator.worker import Equipment, Worker, WorkerView
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from emulator.jobs import Job, JobQueue
+from emulator.jobs import Job
 from emulator.limits import Limits
+from emulator.queue import JobQueue
 
 
 class Crew(Protocol):

@@ -13,8 +13,8 @@ from emulator.caller_api import CallerApi
 from emulator.faults import Faults
 from emulator.files import Files
 from emulator.hosted import Crew, Hosted, Meter, Strangers
-from emulator.jobs import JobQueue
 from emulator.limits import Limits
+from emulator.queue import JobQueue
 from emulator.webhooks import Webhooks
 from emulator.worker_api import WorkerApi
 

@@ -12,8 +12,9 @@ import psutil
 
 from emulator.endpoint import LocalRunPod, local_runpod
 from emulator.fleet import Fleet, Pace
-from emulator.jobs import Job, JobQueue
+from emulator.jobs import Job
 from emulator.manifest import EndpointSpec, Manifest
+from emulator.queue import JobQueue
 
 ECHO = ("{python}", "-m", "tests.echo_worker")
 PATIENCE = 60.0

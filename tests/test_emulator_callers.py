@@ -17,9 +17,9 @@ from aiohttp import web
 from runpod.http_client import AsyncClientSession
 
 from emulator.faults import Fault
-from emulator.jobs import JobQueue
 from emulator.limits import Limits, Rate
 from emulator.platform import LocalPlatform
+from emulator.queue import JobQueue
 from tests.sdk_workers import sdk_worker
 
 KEY = "secret"

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from emulator.jobs import BadRequest, Job, JobQueue, Policy, State, UnknownJob
+from emulator.jobs import BadRequest, Job, Policy, State, UnknownJob
 from emulator.limits import Limits
+from emulator.queue import JobQueue
 
 
 @dataclass

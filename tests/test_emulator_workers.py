@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 
 from emulator.faults import Fault
-from emulator.jobs import Job, JobQueue, State
+from emulator.jobs import Job, State
 from emulator.limits import Limits
 from emulator.platform import LocalPlatform
+from emulator.queue import JobQueue
 from tests.sdk_workers import sdk_worker
 
 KEY = {"Authorization": "any"}
