@@ -51,9 +51,8 @@ def configure_logging(settings: Settings) -> None:
     """
     # at the SDK's own default, DEBUG, it logs every reply: transcripts would be in the log
     os.environ.setdefault("RUNPOD_LOG_LEVEL", settings.log_level)
-    token = settings.hf_token
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter(secrets=(token.get_secret_value(),) if token else ()))
+    handler.setFormatter(RedactingFormatter(secrets=settings.secrets()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     bucket_link_seconds: int = Field(default=24 * 3600, ge=60, le=7 * 24 * 3600)
     """How long a signed link to an object is valid."""
     bucket_region: str = "auto"
-    """Region of the bucket; `auto` suits R2 and most others that are not Amazon's."""
+    """Region of the bucket; `auto` suits R2, and Amazon where its address tells the region."""
     bucket_url: str | None = Field(default=None, validation_alias="BUCKET_ENDPOINT_URL")
     """BUCKET_ENDPOINT_URL: where the bucket's host is, as for RunPod's own SDK."""
     bucket_key_id: SecretStr | None = Field(default=None, validation_alias="BUCKET_ACCESS_KEY_ID")
@@ -98,6 +98,12 @@ class Settings(BaseSettings):
                 for detail in error.errors(include_url=False, include_input=False)
             )
             raise SettingsError("; ".join(wrong)) from None
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that no log may show."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        found = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        return tuple(secret for secret in found if secret)
 
 
 def _variable(field: str) -> str:

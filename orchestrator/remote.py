@@ -18,8 +18,6 @@ from orchestrator.results import resolve
 
 SomeReply = TypeVar("SomeReply", bound=AnyReply)
 
-_MOST_BYTES: Final = 256 * 1024**2
-"""Largest reply that is fetched from a bucket: days of words."""
 _SHARED: Final[tuple[Phase, ...]] = ("queue", "fetch", "decode")
 """Phases that both branches go through."""
 
@@ -162,7 +160,9 @@ async def ask(
 
     """
     result = await endpoint.run(asked, within=ends.left, update=_reader(progress))
-    output = await resolve(result.output, session=endpoint.session, limit=_MOST_BYTES)
+    output = await resolve(
+        result.output, session=endpoint.session, endpoint=endpoint.id, within=ends.left
+    )
     progress(Step("queue", 1.0))
     try:
         return result, kind.model_validate(output)

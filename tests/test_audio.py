@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from handlers.audio import Recording, containers, fetch, open_audio, recording
+from handlers.audio import Recording, containers, fetch, open_audio
 from handlers.audio.decoding import decode
 from handlers.errors import (
     AddressForbidden,
@@ -34,6 +34,7 @@ from handlers.errors import (
     DownloadRefused,
     InvalidEncoding,
 )
+from handlers.inline import decoded
 from handlers.progress import Step
 from handlers.settings import Settings
 from handlers.sources import AudioSource
@@ -459,7 +460,7 @@ class TestInline:
             text = (
                 text[:where] + data.draw(st.sampled_from(["", "\n", "\r\n", " \t"])) + text[where:]
             )
-        assert recording._from_base64(text.encode(), limit=1000) == content
+        assert decoded(text, limit=1000) == content
 
     async def test_in_either_alphabet_with_or_without_padding(self, folder: Path) -> None:
         for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes):
@@ -550,7 +551,7 @@ class TestFromTheWeb:
                     folder=folder,
                 )
             )
-            while not any(path.stat().st_size for path in folder.rglob("*.audio")):  # noqa: ASYNC110
+            while not any(path.stat().st_size for path in folder.rglob("*.audio")):
                 await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

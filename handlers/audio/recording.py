@@ -1,7 +1,6 @@
 """From what a job names to samples: fetched once, hashed, decoded once."""
 
 import asyncio
-import binascii
 import tempfile
 import threading
 import time
@@ -10,23 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import unquote_to_bytes
 
 from handlers.audio.decoding import decode
 from handlers.audio.download import download
 from handlers.audio.fetched import Fetched, new_file, removed_on_failure
 from handlers.audio.tape import SAMPLE_RATE, Samples
-from handlers.errors import AudioTooLarge, InvalidEncoding
+from handlers.inline import decoded
 from handlers.progress import Phase, Progress, Step, ignore
 from handlers.settings import Settings
-from handlers.sources import DATA_URI, AudioSource
+from handlers.sources import AudioSource
 
 Result = TypeVar("Result")
-
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_WHITESPACE = b" \t\r\n\f\v"
-_GROUP = 4
-"""Characters of base64 that stand for three bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,28 +138,10 @@ async def fetch(
 
 
 def _write_inline(text: str, path: Path, *, limit: int) -> Fetched:
-    uri = DATA_URI.match(text)
-    if uri is None:
-        content = _from_base64(text.encode("ascii", "replace"), limit=limit)
-    else:
-        content = unquote_to_bytes(text[uri.end() :])
-        if uri["base64"]:
-            content = _from_base64(content, limit=limit)
+    content = decoded(text, limit=limit)
     with new_file(path, limit=limit) as file:
         file.write(content)
     return file.fetched()
-
-
-def _from_base64(text: bytes, *, limit: int) -> bytes:
-    digits = text.translate(_URL_SAFE, _WHITESPACE).rstrip(b"=")
-    if len(digits) * 3 // _GROUP > limit:
-        raise AudioTooLarge(limit=limit)
-    if len(digits) % _GROUP == 1:
-        raise InvalidEncoding(reason="is cut, or is no base64: one character is left over")
-    try:
-        return binascii.a2b_base64(digits + b"=" * (-len(digits) % _GROUP), strict_mode=True)
-    except binascii.Error as error:
-        raise InvalidEncoding(reason="holds characters that are not base64") from error
 
 
 async def _in_thread(work: Callable[[threading.Event], Result]) -> Result:
