@@ -41,8 +41,11 @@ def config(
         tell(file.exposed, style="yellow")
     table = Table("Key", "Value", "From", header_style="bold", show_edge=False)
     for key in KEYS:
-        value = shape if key == "shape" else chosen[key]
-        origin = chosen.origin(key) or ("the endpoints" if value else VARIABLES.get(key))
+        value, origin = chosen[key], chosen.origin(key)
+        if key == "shape" and shape != value:
+            value, origin = shape, "the endpoints"
+        elif value is None and key in VARIABLES:
+            origin = f"nobody; set {VARIABLES[key]}"
         table.add_row(key, Text(shown(value)), Text(origin or "", overflow="fold"))
     console = Console(highlight=False)
     console.print(table)

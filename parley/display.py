@@ -51,7 +51,8 @@ class Journey:
     def share(self) -> float:
         """Of the whole, 0 to 1. The slower engine counts, for the other does not wait for it."""
         slower = min(self._done.get(engine, 0.0) for engine in self._engines)
-        return 0.1 * self._done.get("decode", 0.0) + 0.9 * slower
+        before = 1.0 if slower else self._done.get("decode", 0.0)
+        return 0.1 * before + 0.9 * slower
 
     @property
     def phase(self) -> str:
@@ -201,7 +202,8 @@ def _count(outcomes: Mapping[Recording, Outcome], total: int) -> str:
 def _line(recording: Recording, outcome: Outcome) -> Text:
     match outcome:
         case Done():
-            facts = f"{_clock(outcome.audio_seconds)} of audio, {outcome.speakers} speakers"
+            many = "" if outcome.speakers == 1 else "s"
+            facts = f"{_clock(outcome.audio_seconds)} of audio, {outcome.speakers} speaker{many}"
             line = Text.assemble(
                 ("done     ", "green"),
                 f"{recording.shown}: {facts}, in {_clock(outcome.seconds)}: ",
