@@ -8,12 +8,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 AUDIO ?=
 MODELS ?= demo
+SHAPE ?= orch
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(READY) ## transcribe the sample, or AUDIO=<file or URL>; MODELS=real takes the models of the hub
-	@$(BIN)/python -m demo.run $(if $(AUDIO),"$(AUDIO)") --models "$(MODELS)"
+run: $(READY) ## transcribe the sample, or AUDIO=<file or URL>; SHAPE=single|split|orch; MODELS=real takes the hub's
+	@$(BIN)/python -m demo.run $(if $(AUDIO),"$(AUDIO)") --shape "$(SHAPE)" --models "$(MODELS)"
 
 test: lint ## check everything: style, types, imports, tests
 	$(BIN)/python -m pytest

@@ -1,7 +1,7 @@
-"""Run a recording through the single endpoint on this machine: what `make run` does.
+"""Run a recording through a shape of Parley on this machine: what `make run` does.
 
-The endpoint's worker runs as on RunPod, an unmodified SDK worker that takes its job from a
-platform; here the platform is the local one.
+Everything is as on RunPod: unmodified SDK workers that start when there is work, and the client
+that users have; only the platform is the local one.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Literal, Self, get_args
 from urllib.parse import unquote, urlsplit
 
 from rich.console import Console
@@ -20,14 +20,18 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from demo.hub import ENVIRONMENT
-from emulator.endpoint import WorkerEnded, local_endpoint
-from emulator.jobs import Job, State
+from emulator.endpoint import LocalRunPod, local_runpod
+from emulator.manifest import SHAPES, read_manifest
+from handlers.formats import Format
+from parley import AsyncClient, JobOptions, ParleyError, Reply, Step
+
+Shape = Literal["single", "split", "orch"]
 
 SAMPLE: Final = Path(__file__).parent / "sample" / "meeting.flac"
-FORMATS: Final = ("srt", "vtt", "rttm", "txt")
+FORMATS: Final[tuple[Format, ...]] = ("srt", "vtt", "rttm", "txt")
 
-_ENTRY_POINT: Final = "handlers.single"
 _PHASES: Final = {
+    "queue": "starting workers",
     "fetch": "fetching audio",
     "decode": "decoding",
     "transcribe": "finding words",
@@ -43,45 +47,52 @@ _ENVIRONMENTS: Final[dict[str, Mapping[str, str]]] = {
 }
 
 
-class JobFailed(RuntimeError):
-    """The endpoint answered with an error; the message is the endpoint's."""
+def client_of(shape: Shape, runpod: LocalRunPod) -> AsyncClient:
+    """The client of a shape on the local platform."""
+    key, base_url = runpod.api_key, runpod.base_url
+    if shape == "split":
+        return AsyncClient.split(
+            transcription="parley-transcription",
+            diarization="parley-diarization",
+            api_key=key,
+            base_url=base_url,
+        )
+    if shape == "orch":
+        return AsyncClient.orch("parley-orchestrator", api_key=key, base_url=base_url)
+    return AsyncClient.single("parley-single", api_key=key, base_url=base_url)
 
 
-async def transcribe(
-    audio: str, *, models: str, log: Path, console: Console, options: Mapping[str, object]
-) -> dict[str, Any]:
-    """Start a worker of the single endpoint, give it one job, and return the reply.
+async def transcribe(  # noqa: PLR0913 - wiring
+    audio: str,
+    *,
+    shape: Shape,
+    environment: Mapping[str, str],
+    logs: Path,
+    console: Console,
+    options: JobOptions,
+) -> Reply:
+    """Start a shape from zero workers, give it one job, and return the reply.
 
     Args:
         audio: a file on this machine, or a URL.
-        models: `demo` or `real`.
-        log: takes the worker's output.
+        shape: what is started.
+        environment: of the workers.
+        logs: takes the workers' output.
         console: takes the progress bars.
         options: further fields of the job.
 
     Raises:
-        JobFailed: the endpoint refused the job.
-        WorkerEnded: its worker ended before it answered.
+        ParleyError: there is no reply.
 
     """
-    async with local_endpoint(_ENTRY_POINT, environment=_ENVIRONMENTS[models], log=log) as endpoint:
-        url = audio if _is_url(audio) else endpoint.share(Path(audio))
-        job = await endpoint.submit(audio_url=url, **options)
+    manifest = read_manifest(SHAPES / f"{shape}.toml")
+    async with (
+        local_runpod(manifest, logs=logs, environment=environment) as runpod,
+        client_of(shape, runpod) as client,
+    ):
+        url = audio if _is_url(audio) else runpod.share(Path(audio))
         with PhaseBars(console) as bars:
-            async for update in endpoint.updates(job):
-                bars.show(update)
-    if job.state is not State.COMPLETED:
-        raise JobFailed(_reason(job))
-    reply: dict[str, Any] = job.output
-    return reply
-
-
-def _reason(job: Job) -> str:
-    try:
-        failure = json.loads(job.error or "")
-        return f"{failure['message']} ({failure['code']})"
-    except (ValueError, TypeError, KeyError):
-        return f"The job is {job.state}: {job.error}"
+            return await client.transcribe(url, progress=bars.show, **options)
 
 
 class PhaseBars:
@@ -92,55 +103,48 @@ class PhaseBars:
             TextColumn("{task.description:<18}"), BarColumn(), TimeElapsedColumn(), console=console
         )
         self._tasks: dict[str, TaskID] = {}
-        self._starting = self._progress.add_task("starting worker", total=None)
 
     def __enter__(self) -> Self:
         self._progress.start()
+        self.show(Step("queue", 0.0))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, job: Job) -> None:
-        """Bring the bars to where the job is."""
-        if job.state is State.IN_QUEUE:
+    def show(self, step: Step) -> None:
+        """Bring the bar of a phase to where it is."""
+        label = _PHASES.get(step.phase)
+        if label is None:
             return
-        self._finish(self._starting)
-        output = job.output if isinstance(job.output, dict) else {}
-        for phase, done in output.get("progress", {}).items():
-            if phase not in self._tasks:
-                label = _PHASES.get(phase, phase)
-                self._tasks[phase] = self._progress.add_task(label, total=1.0)
-            self._progress.update(self._tasks[phase], completed=done)
-        if job.state is State.COMPLETED:
-            for task in self._tasks.values():
-                self._finish(task)
-
-    def _finish(self, task: TaskID) -> None:
-        self._progress.update(task, total=1.0, completed=1.0)
+        if step.phase not in self._tasks:
+            self._tasks[step.phase] = self._progress.add_task(label, total=None)
+        # a bar that has not begun to fill runs to and fro
+        total = 1.0 if step.done > 0 else None
+        self._progress.update(self._tasks[step.phase], total=total, completed=step.done)
 
 
-def print_transcript(reply: Mapping[str, Any], console: Console) -> None:
+def print_transcript(reply: Reply, console: Console) -> None:
     """Who said what, when, one line a segment, one colour a speaker."""
-    labels = [speaker["label"] for speaker in reply["speakers"]]
-    for segment in reply["segments"]:
-        speaker = segment["speaker"]
-        colour = _COLOURS[labels.index(speaker) % len(_COLOURS)] if speaker in labels else "white"
-        line = Text(f"{_clock(segment['start'])} - {_clock(segment['end'])}  ", style="dim")
-        line.append(f"{speaker or '-':<12}", style=f"bold {colour}")
-        line.append(segment["text"], style="default")
+    labels = [speaker.label for speaker in reply.speakers]
+    for segment in reply.segments:
+        name = segment.speaker
+        colour = _COLOURS[labels.index(name) % len(_COLOURS)] if name in labels else "white"
+        line = Text(f"{_clock(segment.start)} - {_clock(segment.end)}  ", style="dim")
+        line.append(f"{name or '-':<12}", style=f"bold {colour}")
+        line.append(segment.text, style="default")
         console.print(line, soft_wrap=True)
-    for speaker in reply["speakers"]:
-        console.print(f"{speaker['label']}: {speaker['seconds']:.1f} s", style="dim")
-    for warning in reply["warnings"]:
+    for speaker in reply.speakers:
+        console.print(f"{speaker.label}: {speaker.seconds:.1f} s", style="dim")
+    for warning in reply.warnings:
         console.print(f"Warning: {warning}", style="yellow")
 
 
-def write_outputs(reply: Mapping[str, Any], folder: Path, name: str) -> list[Path]:
+def write_outputs(reply: Reply, folder: Path, name: str) -> list[Path]:
     """Write the reply as JSON and each rendering beside it; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    renderings = dict(reply["formats"])
-    facts = {key: value for key, value in reply.items() if key != "formats"}
+    facts = reply.body()
+    renderings = facts.pop("formats")
     renderings["json"] = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     written = []
     for suffix, text in sorted(renderings.items()):
@@ -169,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit status."""
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("audio", nargs="?", default=str(SAMPLE), help="a file or a URL")
+    parser.add_argument("--shape", choices=get_args(Shape), default="orch")
     parser.add_argument("--models", choices=sorted(_ENVIRONMENTS), default="demo")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--no-diarize", action="store_true", help="words alone, no speakers")
@@ -179,20 +184,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print(f"There is no file {chosen.audio}. Give AUDIO=<file or URL>.", style="red")
         return 2
     name = output_name(chosen.audio)
-    options: dict[str, object] = {
-        "name": name,
-        "formats": list(FORMATS),
-        "diarize": not chosen.no_diarize,
-    }
+    options = JobOptions(name=name, formats=FORMATS, diarize=not chosen.no_diarize)
     if chosen.num_speakers is not None:
         options["num_speakers"] = chosen.num_speakers
-    log = chosen.out / "worker.log"
+    logs = chosen.out / "logs"
+    work = transcribe(
+        chosen.audio,
+        shape=chosen.shape,
+        environment=_ENVIRONMENTS[chosen.models],
+        logs=logs,
+        console=errors,
+        options=options,
+    )
     try:
-        reply = asyncio.run(
-            transcribe(chosen.audio, models=chosen.models, log=log, console=errors, options=options)
-        )
-    except (JobFailed, WorkerEnded) as failure:
-        errors.print(str(failure), style="red")
+        reply = asyncio.run(work)
+    except ParleyError as failure:
+        errors.print(f"{failure} ({failure.code}) The workers' logs are in {logs}.", style="red")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -163,13 +163,16 @@ async def ask(
     output = await resolve(
         result.output, session=endpoint.session, endpoint=endpoint.id, within=ends.left
     )
-    progress(Step("queue", 1.0))
     try:
-        return result, kind.model_validate(output)
+        reply = kind.model_validate(output)
     except ValidationError as error:
         lacking = ", ".join(str(detail["loc"][0]) for detail in error.errors() if detail["loc"])
         reason = f"wrong or missing are: {lacking or 'all fields'}"
         raise ReplyInvalid(endpoint.id, reason=reason) from None
+    for phase in PHASES:
+        if phase == "queue" or phase in reply.timings:
+            progress(Step(phase, 1.0))  # what ended between two looks at the job
+    return result, reply
 
 
 def job_input(audio: AudioSource, **options: object) -> dict[str, Any]:
@@ -191,11 +194,13 @@ def _reader(progress: Progress) -> Callable[[Update], None]:
     """Read a job's progress out of what the platform says of it."""
 
     def read(update: Update) -> None:
-        progress(Step("queue", 0.0 if update.state == "IN_QUEUE" else 1.0))
         output = update.output if isinstance(update.output, dict) else {}
         told = output.get("progress")
+        # an orchestrator that works tells of its own endpoints' queues
+        known = {"queue": 0.0 if update.state == "IN_QUEUE" else 1.0}
+        known |= told if isinstance(told, dict) else {}
         for phase in PHASES:
-            done = told.get(phase) if isinstance(told, dict) else None
+            done = known.get(phase)
             if isinstance(done, int | float):
                 progress(Step(phase, min(max(float(done), 0.0), 1.0)))
 
