@@ -19,6 +19,8 @@ from emulator.webhooks import Webhooks
 from emulator.worker_api import WorkerApi
 
 _SWEEP_SECONDS: Final = 0.1
+_LONGEST_URL: Final = 128 * 1024
+"""A ping names all jobs of its worker."""
 
 
 class LocalPlatform:
@@ -57,6 +59,7 @@ class LocalPlatform:
             access_log=None,
             handler_cancellation=True,  # a worker that is gone must not be given a job
             shutdown_timeout=0.1,
+            max_line_size=_LONGEST_URL,
         )
         self._url = ""
         self._sweeper: asyncio.Task[None] | None = None
@@ -79,8 +82,8 @@ class LocalPlatform:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
-        await self._webhooks.close()
         await self._runner.cleanup()
+        await self._webhooks.close()
 
     @property
     def url(self) -> str:

@@ -197,10 +197,12 @@ class JobQueue:
 
         """
         job = self.get(job_id)
-        self._stops.withdraw(worker, job_id)
+        is_progress = body.get("status") == State.IN_PROGRESS
+        if not is_progress:
+            self._stops.withdraw(worker, job_id)
         if job.id not in self._held[worker]:
             return False
-        if body.get("status") == State.IN_PROGRESS:
+        if is_progress:
             job.output = body.get("output")
             job.announce()
         elif error := body.get("error"):

@@ -200,6 +200,16 @@ async def test_a_running_job_that_is_cancelled_is_a_signal_to_its_worker(queue: 
     assert other.state is State.IN_PROGRESS
 
 
+async def test_progress_of_a_cancelled_job_does_not_keep_its_worker_from_the_signal(
+    queue: JobQueue,
+) -> None:
+    job = queue.submit(say("x"))
+    await take(queue)
+    queue.cancel(job.id)
+    queue.finish("w1", job.id, {"status": "IN_PROGRESS", "output": "half"})
+    assert await stops(queue) == [job.id]
+
+
 async def test_a_signal_is_repeated_until_the_worker_has_nothing_left() -> None:
     queue = JobQueue("echo", limits=Limits(stop_repeat=0.01))
     job = queue.submit(say("x"))

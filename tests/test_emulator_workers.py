@@ -272,6 +272,16 @@ async def test_a_ping_tells_which_jobs_a_worker_has() -> None:
         assert (held.state, lost.retries) == (State.IN_PROGRESS, 1)
 
 
+async def test_a_ping_may_name_very_many_jobs() -> None:
+    async with hosting(FORGETFUL) as (platform, queue, _), by_hand(platform) as worker:
+        jobs = [queue.submit(wish(say=number)) for number in range(1000)]
+        await worker.get("job-take-batch/w1?batch_size=1000")
+        named = ",".join(job.id for job in jobs[1:])
+        assert (await worker.get("ping/w1", params={"job_id": named})).status == 200
+        await until(jobs[0], State.IN_QUEUE)
+        assert {job.state for job in jobs[1:]} == {State.IN_PROGRESS}
+
+
 @pytest.mark.parametrize("path", ["/guess/a.txt", "/../a.txt"])
 async def test_a_shared_file_is_served_under_its_key_alone(path: str, tmp_path: Any) -> None:
     file = tmp_path / "a b.txt"
