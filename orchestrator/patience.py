@@ -20,7 +20,7 @@ class Patience:
     outage_seconds: float = 120.0
     """How long a job is kept although the platform fails to tell its state."""
 
-    least_poll: float = 0.1
+    least_poll: float = 0.04
     longest_poll: float = 5.0
     poll_share: float = 0.01
     """Share of a job's time that may be lost because its end is seen late."""

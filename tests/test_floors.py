@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import parley
+
 HEAVY = ("torch", "nemo", "pyannote", "lightning", "transformers")
 
 
@@ -45,3 +47,11 @@ def test_an_orchestrator_and_a_client_hold_no_engine_and_no_array() -> None:
 )
 def test_what_a_cpu_worker_needs_is_light(room: str) -> None:
     assert modules_after(f"import handlers.{room}").isdisjoint((*HEAVY, "numpy", "av", "soundfile"))
+
+
+def test_the_commands_help_waits_for_no_client() -> None:
+    assert modules_after("import parley.cli").isdisjoint(("aiohttp", "pydantic", "boto3", "rich"))
+
+
+def test_everything_that_is_public_is_there() -> None:
+    assert all(hasattr(parley, name) for name in parley.__all__)
