@@ -98,7 +98,7 @@ async def test_a_slow_start_shows_in_the_delay(tmp_path: Path) -> None:
 
 
 async def test_results_are_delayed_and_lost(tmp_path: Path) -> None:
-    async with echo_runpod(tmp_path, execution_timeout_seconds=3) as echo:
+    async with echo_runpod(tmp_path, execution_timeout_seconds=5) as echo:
         echo.runpod.faults.add(Fault("delay_result", seconds=1))
         delayed = await echo.ask(say="late")
         assert delayed.output == {"echo": "late"}

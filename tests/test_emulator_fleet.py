@@ -188,14 +188,18 @@ async def test_a_worker_that_never_asks_is_given_up(tmp_path: Path) -> None:
         assert "did not ask for a job" in echo.fleet.trouble
 
 
-async def test_the_variables_of_another_runpod_do_not_reach_a_worker(
+async def test_a_worker_gets_its_settings_and_nothing_of_another_runpod(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUNPOD_REALTIME_PORT", "1")
     monkeypatch.setenv("OF_THIS_PROCESS", "inherited")
-    async with echo_runpod(tmp_path, workers_min=1) as echo:
-        await until(lambda: echo.fleet.counts()["idle"])
-        environment = psutil.Process(echo.fleet.workers[0].pid).environ()
+    settings = {"BASE": "${PLATFORM_URL}/v2", "KEY": "${API_KEY}"}
+    async with echo_runpod(tmp_path, workers_min=1, environment=settings) as echo:
+        await until(lambda: echo.fleet.processes)
+        (process,) = echo.fleet.processes.values()
+        environment = psutil.Process(process.pid).environ()
+        assert environment["BASE"] == echo.runpod.base_url
+        assert environment["KEY"] == echo.runpod.api_key
     assert "RUNPOD_REALTIME_PORT" not in environment
     assert environment["OF_THIS_PROCESS"] == "inherited"
 
