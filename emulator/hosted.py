@@ -25,6 +25,9 @@ class Crew(Protocol):
     def unhealthy(self, worker: str, reason: str) -> None:
         """Note that a worker says it cannot work."""
 
+    def refresh(self, worker: str) -> None:
+        """Note that a worker asks to be replaced."""
+
     def counts(self) -> Mapping[str, int]:
         """Count the workers in each state, under the keys of RunPod's `/health`."""
 
@@ -37,6 +40,8 @@ class Strangers:
     def job_taken(self, worker: str, jobs: Sequence[Job]) -> None: ...
 
     def unhealthy(self, worker: str, reason: str) -> None: ...
+
+    def refresh(self, worker: str) -> None: ...
 
     def counts(self) -> Mapping[str, int]:
         states = ("idle", "initializing", "ready", "running", "throttled", "unhealthy")

@@ -150,6 +150,8 @@ class WorkerApi:
             if self._faults.take("drop_result", name):
                 return web.Response()
         endpoint.queue.finish(worker, job_id, body)
+        if body.get("stopPod"):
+            endpoint.crew.refresh(worker)
         if too_large is not None:
             raise too_large
         return web.Response()

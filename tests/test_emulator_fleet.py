@@ -126,8 +126,7 @@ async def test_every_job_ends_once_although_every_fifth_worker_dies(tmp_path: Pa
 
 async def test_a_worker_that_asks_to_be_replaced_is_replaced(tmp_path: Path) -> None:
     async with echo_runpod(tmp_path, workers_max=1) as echo:
-        first = await echo.ask(say="stale")
-        echo.fleet.refresh(first.worker or "")
+        first = await echo.ask(refresh=True)
         second = await echo.ask(say="fresh")
         assert second.output == {"echo": "fresh"}
         assert second.worker != first.worker
