@@ -23,7 +23,8 @@ from handlers.errors import (
     RequestTooLarge,
 )
 from handlers.logs import redact
-from orchestrator.patience import Patience, asked_pause
+from handlers.retry_after import asked_pause
+from orchestrator.patience import Patience
 
 REQUEST_BYTES: Final = 10 * 1024**2
 """Largest request that RunPod takes at /run."""

@@ -2,8 +2,6 @@
 
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +53,3 @@ class Patience:
         """
         due = min(self.longest_poll, max(self.least_poll, self.poll_share * elapsed))
         return max(due, waiting / self.polls_per_second) * random.uniform(0.75, 1.25)
-
-
-def asked_pause(retry_after: str | None) -> float:
-    """Seconds of a Retry-After header, which gives seconds or a date; 0 where it gives neither."""
-    text = (retry_after or "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return 0.0
-    return max(0.0, (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds())

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.patience import Patience, asked_pause
+from handlers.retry_after import asked_pause
+from orchestrator.patience import Patience
 
 PATIENCE = Patience(
     first_pause=0.5,

@@ -3,8 +3,6 @@
 import asyncio
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from handlers.errors import (
     RedirectLoop,
 )
 from handlers.progress import Progress, Step, ignore
+from handlers.retry_after import asked_pause
 from handlers.settings import Settings
 
 MOST_REDIRECTS = 5
@@ -212,21 +211,8 @@ def _judge(response: aiohttp.ClientResponse, where: str) -> None:
         raise _WorthAnotherTry(DownloadTimedOut(address=where, reason="answered HTTP 408"))
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         failure = HostFailed(address=where, reason=f"answered HTTP {status}")
-        raise _WorthAnotherTry(failure, _asked_pause(response.headers.get("Retry-After")))
+        raise _WorthAnotherTry(failure, asked_pause(response.headers.get("Retry-After")) or None)
     raise DownloadRefused(address=where, status=status)
-
-
-def _asked_pause(retry_after: str | None) -> float | None:
-    """Seconds, of a header that gives seconds or a date; None where it gives neither."""
-    if retry_after is None:
-        return None
-    if retry_after.isdecimal():
-        return float(retry_after)
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    return max(0.0, (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _why(error: aiohttp.ClientConnectorError) -> str:
