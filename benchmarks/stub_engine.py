@@ -21,7 +21,7 @@ START_SECONDS: Final = float(os.environ.get("STUB_START_SECONDS", "0"))
 CONCURRENCY: Final = int(os.environ.get("STUB_CONCURRENCY", "1"))
 
 _WORD_SECONDS: Final = 0.4
-_RETRYABLE: Final = ("out_of_memory", "engine_crashed")
+_RETRYABLE: Final = ("out_of_memory", "engine_crashed", "audio_host_failed")
 
 
 async def handler(job: dict[str, Any]) -> dict[str, Any]:

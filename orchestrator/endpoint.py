@@ -10,6 +10,7 @@ from typing import Any, Final
 import aiohttp
 
 from handlers.errors import (
+    AudioError,
     DeadlineExceeded,
     EndpointFailed,
     EndpointNotFound,
@@ -166,7 +167,8 @@ class Endpoint:
                 return _result(final, submissions=submissions)
             pause = self._patience.backoff(submissions)
             last = submissions >= self._patience.submissions or clock() + pause >= end
-            if last or not failure.retryable:
+            # what a worker could not download it has tried several times itself
+            if last or not failure.retryable or isinstance(failure, AudioError):
                 raise failure
             _log.info("job %s of %s is submitted again: %s", job.job, self.id, failure.code)
             await asyncio.sleep(pause)

@@ -95,6 +95,13 @@ async def test_a_failure_that_may_pass_is_tried_again_and_then_told(runpod: Loca
     assert [job.state for job in tries] == [State.FAILED] * 3
 
 
+async def test_what_a_worker_has_tried_itself_is_not_tried_again(runpod: LocalRunPod) -> None:
+    before = runpod.platform.queues[TRANSCRIPTION].totals.failed
+    url = recording(fail_transcription="audio_host_failed")
+    assert (await failure(submit(runpod, url=url)))["retryable"]
+    assert runpod.platform.queues[TRANSCRIPTION].totals.failed == before + 1
+
+
 async def test_words_without_speakers_come_only_where_they_were_chosen(
     runpod: LocalRunPod,
 ) -> None:
