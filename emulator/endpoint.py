@@ -13,9 +13,11 @@ from emulator.fleet import Fleet, Pace
 from emulator.jobs import Job
 from emulator.limits import Limits
 from emulator.manifest import EndpointSpec, Manifest
+from emulator.page import StatusPage
 from emulator.platform import LocalPlatform
 from emulator.process import WorkerProcess
 from emulator.queue import JobQueue
+from emulator.status import Status
 from emulator.worker import Equipment
 
 _ALONE: Final = "local"
@@ -63,6 +65,7 @@ async def local_runpod(  # noqa: PLR0913 - each has a default but two
     api_key: str = "local",
     limits: Limits | None = None,
     pace: Pace | None = None,
+    port: int = 0,
 ) -> AsyncIterator[LocalRunPod]:
     """Run the endpoints of a manifest, and stop all of it at the end.
 
@@ -73,9 +76,17 @@ async def local_runpod(  # noqa: PLR0913 - each has a default but two
         api_key: what callers have to show.
         limits: RunPod's numbers, or others.
         pace: how fast the fleets act.
+        port: of the platform; 0 is any that is free.
+
+    Raises:
+        OSError: the port is taken.
 
     """
-    async with LocalPlatform(api_key=api_key, limits=limits) as platform:
+    platform = LocalPlatform(api_key=api_key, limits=limits, port=port)
+    statuses: dict[str, Status] = {}
+    page = StatusPage(statuses, faults=platform.faults, quota=manifest.workers_quota)
+    platform.add_routes(page.routes())
+    async with platform:
         fleets = {}
         for spec in manifest.endpoints:
             settings = spec.settings(platform_url=platform.url, api_key=api_key)
@@ -85,7 +96,9 @@ async def local_runpod(  # noqa: PLR0913 - each has a default but two
                 settings={**(environment or {}), **settings},
                 log=partial(_log_in, logs / spec.id),
             )
-            fleets[spec.id] = _fleet(platform, spec, equip, pace)
+            fleets[spec.id] = fleet = _fleet(platform, spec, equip, pace)
+            queue = platform.queues[spec.id]
+            statuses[spec.id] = Status(fleet, queue, logs=logs / spec.id)
         async with _running(*fleets.values()):
             yield LocalRunPod(platform, fleets)
 

@@ -14,6 +14,7 @@ from emulator.faults import Faults
 from emulator.files import Files
 from emulator.hosted import Crew, Hosted, Meter, Strangers
 from emulator.limits import Limits
+from emulator.loopback import loopback_only
 from emulator.queue import JobQueue
 from emulator.webhooks import Webhooks
 from emulator.worker_api import WorkerApi
@@ -29,7 +30,7 @@ class LocalPlatform:
     Args:
         api_key: what callers have to show.
         limits: RunPod's numbers, or others.
-        extra_routes: of more pages on the same server.
+        port: to listen at; 0 is any that is free.
 
     """
 
@@ -38,10 +39,11 @@ class LocalPlatform:
         *,
         api_key: str = "local",
         limits: Limits | None = None,
-        extra_routes: Iterable[web.AbstractRouteDef] = (),
+        port: int = 0,
     ) -> None:
         self.api_key = api_key
         self.limits = limits or Limits()
+        self._port = port
         self.faults = Faults()
         self._endpoints: dict[str, Hosted] = {}
         self._files = Files()
@@ -50,12 +52,10 @@ class LocalPlatform:
         callers = CallerApi(
             self._endpoints, api_key=api_key, limits=self.limits, faults=self.faults
         )
-        application = web.Application()
-        application.add_routes(
-            [*self._workers.routes(), *callers.routes(), *self._files.routes(), *extra_routes]
-        )
+        self._application = web.Application(middlewares=[loopback_only])
+        self.add_routes([*self._workers.routes(), *callers.routes(), *self._files.routes()])
         self._runner = web.AppRunner(
-            application,
+            self._application,
             access_log=None,
             handler_cancellation=True,  # a worker that is gone must not be given a job
             shutdown_timeout=0.1,
@@ -66,7 +66,11 @@ class LocalPlatform:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        except OSError:  # the port is taken
+            await self._runner.cleanup()
+            raise
         host, port = self._runner.addresses[0][:2]
         self._url = f"http://{host}:{port}"
         self._sweeper = asyncio.create_task(self._sweep())
@@ -84,6 +88,10 @@ class LocalPlatform:
                 await self._sweeper
         await self._runner.cleanup()
         await self._webhooks.close()
+
+    def add_routes(self, routes: Iterable[web.AbstractRouteDef]) -> None:
+        """Serve more pages on the same server; before it runs."""
+        self._application.add_routes(routes)
 
     @property
     def url(self) -> str:
