@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from parley.config_command import config
+from parley.emulate import emulate
 from parley.transcribe import transcribe
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command(no_args_is_help=True)(transcribe)
 app.command()(config)
+app.command(no_args_is_help=True)(emulate)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer's callback
