@@ -31,6 +31,14 @@ accuracy: $(READY) ## measure word and speaker errors on the sample and on fresh
 long: $(READY) ## measure memory and time of a conversation of thirty minutes
 	$(BIN)/python -m benchmarks.long_recording
 
+fanout: $(READY) ## measure what the orchestrator adds to the endpoints that it calls
+	$(BIN)/python -m benchmarks.fanout
+
+cold-start: $(READY) ## time one job from zero workers, both endpoints at once and one by one
+	@mkdir -p out
+	$(BIN)/python -m benchmarks.cold_start --engines demo --picture out/cold-start.svg
+	$(BIN)/python -m benchmarks.cold_start --engines stubs --picture out/cold-start-stubs.svg
+
 models: $(READY) ## train the demo's models anew: 45 minutes each at most on 2 cores
 	$(BIN)/python -m demo.recipes.transcriber
 	$(BIN)/python -m demo.recipes.diarizer
@@ -63,4 +71,4 @@ docs: $(READY) ## write what is generated from the code into docs/
 clean: ## remove what can be made again
 	rm -rf .venv build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help run test lint accuracy long models setup locks format docs clean
+.PHONY: help run test lint accuracy long fanout cold-start models setup locks format docs clean
