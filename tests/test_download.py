@@ -312,7 +312,7 @@ async def test_a_host_that_speaks_no_http(path: Path) -> None:
 async def test_a_cancelled_download_leaves_nothing(path: Path) -> None:
     async with serving(in_pieces([CONTENT], hang=True)) as host:
         task = asyncio.create_task(get(host.url(), path))
-        while not path.exists() or not path.stat().st_size:  # noqa: ASYNC110  a file has no event
+        while not path.exists() or not path.stat().st_size:
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
