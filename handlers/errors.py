@@ -45,6 +45,7 @@
     ├── ModelError
     │   ├── ModelMissing               model_missing
     │   ├── ModelAccessDenied          model_access_denied
+    │   ├── DiskFull                   model_disk_full
     │   └── ModelBroken                model_broken
     └── WorkerError
         ├── OutOfMemory                out_of_memory             retryable
@@ -555,6 +556,18 @@ class ModelAccessDenied(ModelError):
     """The hub refuses a model: gated, private, or a wrong token."""
 
     code = "model_access_denied"
+
+
+class DiskFull(ModelError):
+    """There is no room for a model's files."""
+
+    code = "model_disk_full"
+
+    def __init__(self, name: str, *, path: str, free: int) -> None:
+        super().__init__(
+            f"There is no room for {name} in {path}: {free} bytes are free. Free some, or give "
+            "the worker a larger volume or container disk."
+        )
 
 
 class ModelBroken(ModelError):

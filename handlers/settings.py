@@ -1,12 +1,13 @@
 """The environment, read once."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+WeightsSource = Literal["store", "volume", "image", "mirror", "hub"]
 
 
 class SettingsError(ValueError):
@@ -75,12 +76,43 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
     )
     """HF_TOKEN: reads gated repositories."""
-    hub_cache: Path | None = Field(default=None, validation_alias="HF_HUB_CACHE")
-    """HF_HUB_CACHE: where the hub's files are kept."""
+    hub_offline: bool = Field(default=False, validation_alias="HF_HUB_OFFLINE")
+    """HF_HUB_OFFLINE: never ask the hub."""
     hub_endpoint: str | None = Field(default=None, validation_alias="HF_ENDPOINT")
     """HF_ENDPOINT: a mirror of the hub."""
+
+    weights_from: Annotated[tuple[WeightsSource, ...], NoDecode] = get_args(WeightsSource)
+    """Where weights may come from, by commas; the order of the search is always this one."""
+    model_store: Path = Path("/runpod-volume/huggingface-cache/hub")
+    """RunPod's cache of models, in the layout of the hub's."""
+    image_models: Path = Path("/opt/parley/models")
+    """Weights that the image brings, in the layout of the hub's cache."""
+    image_seeds: bool = False
+    """Copy the image's weights to the volume once, and use them there."""
+    mirror_bucket: str | None = Field(default=None, min_length=1)
+    """S3-compatible bucket that holds weights; the BUCKET_* variables open it."""
+    mirror_prefix: str = "weights/"
+    """What the names of the mirror's objects begin with."""
+    lease_seconds: float = Field(default=30, gt=0)
+    """Without a sign of life, after which another worker takes over a download to the volume."""
+    models_dir: Path | None = Field(default=None, validation_alias="MODELS_DIR")
+    """MODELS_DIR: where weights are kept, on a volume; the three below are inside if not set."""
+    hf_home: Path | None = Field(default=None, validation_alias="HF_HOME")
+    """HF_HOME."""
+    hub_cache: Path | None = Field(default=None, validation_alias="HF_HUB_CACHE")
+    """HF_HUB_CACHE: where the hub's files are kept."""
+    torch_home: Path | None = Field(default=None, validation_alias="TORCH_HOME")
+    """TORCH_HOME."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much the worker logs. Transcripts are logged at DEBUG only."""
+
+    @field_validator("weights_from", mode="before")
+    @classmethod
+    def _by_commas(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(word for part in value.split(",") if (word := part.strip()))
 
     @classmethod
     def read(cls) -> Self:

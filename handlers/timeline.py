@@ -53,11 +53,20 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that took part in an answer: its repository, the commit of it, where it was found."""
+    """A model that took part in an answer: its repository, the commit of it, where it was found.
+
+    Attributes:
+        name: of its repository, or of a local folder.
+        revision: the commit.
+        source: `store`, `volume`, `image`, `mirror`, `hub` or `local`.
+        seconds: what finding its files took, download included.
+
+    """
 
     name: str
     revision: str | None = None
     source: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def test_the_cache_is_asked_before_the_hub(tmp_path: Path, monkeypatch: pytest.M
     assert found.path == snapshot
     assert (found.path / "model.nemo").read_bytes() == b"weights"
     assert found.model.revision == snapshot.name
-    assert found.model.source == "cache"
+    assert found.model.source == "volume"
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "word", "a/b/c"])
