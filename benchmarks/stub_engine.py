@@ -3,7 +3,7 @@
 What it does is told by its environment (`STUB_ENGINE`: `transcription` or `diarization`;
 `STUB_SECONDS` for each job; `STUB_START_SECONDS` until it takes jobs; `STUB_CONCURRENCY`) and,
 job by job, by the query of the audio's URL: `seconds`, or `seconds.diarization` for one engine
-alone; `fail=out_of_memory`, `fail.transcription=audio_unreadable`, and so on; `words`.
+alone; `fail=out_of_memory`, `fail.transcription=audio_unreadable`, and so on; `progress`; `words`.
 """
 
 import asyncio
@@ -15,18 +15,37 @@ from urllib.parse import parse_qsl, urlsplit
 
 import runpod
 
+from handlers.errors import ParleyError
+from handlers.jobs import AudioJob, DiarizationJob, TranscriptionJob, read_job
+
 ENGINE: Final = os.environ.get("STUB_ENGINE", "transcription")
 SECONDS: Final = float(os.environ.get("STUB_SECONDS", "0"))
 START_SECONDS: Final = float(os.environ.get("STUB_START_SECONDS", "0"))
 CONCURRENCY: Final = int(os.environ.get("STUB_CONCURRENCY", "1"))
 
+_KINDS: Final[dict[str, type[AudioJob]]] = {
+    "transcription": TranscriptionJob,
+    "diarization": DiarizationJob,
+}
+_PHASES: Final = {"transcription": "transcribe", "diarization": "diarize"}
 _WORD_SECONDS: Final = 0.4
 _RETRYABLE: Final = ("out_of_memory", "engine_crashed", "audio_host_failed")
 
 
 async def handler(job: dict[str, Any]) -> dict[str, Any]:
     """Answer like `handlers.transcription` or `handlers.diarization`."""
-    wish = _wish(job["input"].get("audio_url", ""))
+    try:
+        return await _answer(job)
+    except ParleyError as error:
+        return {"error": json.dumps(error.body())}
+
+
+async def _answer(job: dict[str, Any]) -> dict[str, Any]:
+    asked = read_job(job["input"], _KINDS[ENGINE])  # refuses what an engine would refuse
+    wish = _wish(asked.audio_url or "")
+    if done := wish.get("progress"):
+        told = {"fetch": 1.0, _PHASES[ENGINE]: float(done)}
+        runpod.serverless.progress_update(job, {"progress": told})
     await asyncio.sleep(float(wish.get("seconds", SECONDS)))
     if code := wish.get("fail"):
         failure = {"code": code, "message": "As wished.", "retryable": code in _RETRYABLE}

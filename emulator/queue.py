@@ -169,6 +169,7 @@ class JobQueue:
     async def take(self, worker: str, *, most: int, wait: float) -> list[Job]:
         """Give a worker up to `most` jobs, as soon as there is one; none after `wait` seconds."""
         if not await self._line.wait(worker, seconds=wait):
+            self._line.call()  # it may have been called before it was dismissed
             return []
         jobs = [self._start(worker) for _ in range(min(most, len(self._line)))]
         self._line.call()

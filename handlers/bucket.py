@@ -41,6 +41,7 @@ class Bucket:
     """
 
     def __init__(self, access: Access, *, prefix: str, link_seconds: int) -> None:
+        self.name = access.name
         self._host = Host(access)
         self._prefix = prefix
         self._link_seconds = link_seconds

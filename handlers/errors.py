@@ -7,6 +7,7 @@
     │   ├── UnknownOption              unknown_option
     │   ├── UnknownFormat              unknown_format
     │   ├── InvalidSpeakerCount        invalid_speaker_count
+    │   ├── WrongEndpoint              wrong_endpoint
     │   └── UnsupportedLanguage        unsupported_language
     ├── AudioError
     │   ├── FileMissing                audio_file_missing
@@ -164,6 +165,18 @@ class InvalidSpeakerCount(InvalidRequest):
     """The numbers of speakers contradict each other, or are impossible."""
 
     code = "invalid_speaker_count"
+
+
+class WrongEndpoint(InvalidRequest):
+    """The job was meant for another kind of endpoint."""
+
+    code = "wrong_endpoint"
+
+    def __init__(self, *, wanted: str, kind: str) -> None:
+        super().__init__(
+            f"The job asks for {wanted!r}, and this endpoint does {kind!r}. Check which endpoint's "
+            "id is given where."
+        )
 
 
 class UnsupportedLanguage(InvalidRequest):

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, ClassVar, Final, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -15,9 +15,12 @@ from handlers.errors import (
     InvalidSpeakerCount,
     UnknownFormat,
     UnknownOption,
+    WrongEndpoint,
 )
 from handlers.formats import FORMATS, Format
 from handlers.sources import AudioSource
+
+Task = Literal["conversation", "transcribe", "diarize"]
 
 _SOURCES: Final = ("audio_url", "audio_base64")
 _MOST_SPEAKERS: Final = 50
@@ -32,6 +35,13 @@ class AudioJob(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    does: ClassVar[Task]
+    """What an endpoint does that takes such jobs."""
+
+    task: Task | None = Field(
+        default=None,
+        description="What the sender expects of the endpoint; another kind of endpoint refuses.",
+    )
     audio_url: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="Where the recording is: an http(s) URL, signed if need be, or a data URI.",
@@ -51,6 +61,8 @@ class AudioJob(BaseModel):
 class TranscriptionJob(AudioJob):
     """The `input` of a job for the transcription endpoint."""
 
+    does = "transcribe"
+
     language: str | None = Field(
         default=None,
         pattern="^[a-z]{2}$",
@@ -60,6 +72,8 @@ class TranscriptionJob(AudioJob):
 
 class DiarizationJob(AudioJob):
     """The `input` of a job for the diarization endpoint."""
+
+    does = "diarize"
 
     num_speakers: _SpeakerNumber | None = Field(
         default=None, description="How many people speak, where it is known."
@@ -80,6 +94,8 @@ class DiarizationJob(AudioJob):
 class Job(DiarizationJob, TranscriptionJob):
     """The `input` of a job for whoever says who said what: `single` and `orch`."""
 
+    does = "conversation"
+
     diarize: bool = Field(
         default=True,
         strict=True,
@@ -97,6 +113,13 @@ class Job(DiarizationJob, TranscriptionJob):
     )
     formats: tuple[Format, ...] = Field(
         default=(), description="Renderings of the transcript to put into the reply."
+    )
+    deadline_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=7 * 86400,
+        description="When the reply must be there, from the start of the job: no endpoint that is "
+        "asked for a part of it is given more.",
     )
     name: str = Field(
         default="audio",
@@ -137,6 +160,9 @@ def read_job(raw: object, kind: type[AnyJob]) -> AnyJob:
     if not isinstance(raw, Mapping):
         message = f"The job's input is {_kind(raw)}. Send an object with one of: {_list(_SOURCES)}."
         raise InvalidRequest(message)
+    wanted = raw.get("task")
+    if wanted in get_args(Task) and wanted != kind.does:
+        raise WrongEndpoint(wanted=str(wanted), kind=kind.does)
     known = tuple(kind.model_fields)
     for name in raw:
         if name not in known:

@@ -6,6 +6,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import Final
 
 from handlers.settings import Settings
@@ -17,6 +18,9 @@ _CREDENTIALS: Final = re.compile(
 )
 _NOISY: Final = ("nemo_logger", "nv_one_logger", "lightning", "pytorch_lightning", "matplotlib")
 _HIDDEN: Final = "[hidden]"
+
+current_job: Final[ContextVar[str | None]] = ContextVar("current_job", default=None)
+"""The id of the job that is worked on, in its tasks and threads."""
 
 
 def redact(text: str, *, secrets: Iterable[str] = ()) -> str:
@@ -33,11 +37,16 @@ def _hidden(match: re.Match[str]) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """A formatter whose every line, tracebacks included, has been through `redact`."""
+    """A formatter whose every line names its job, and has been through `redact`."""
 
     def __init__(self, *, secrets: tuple[str, ...]) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._secrets = secrets
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
+        job = current_job.get()
+        line = super().formatMessage(record)
+        return f"[{job}] {line}" if job else line
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record), secrets=self._secrets)
@@ -56,7 +65,8 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("handlers").setLevel(settings.log_level)
+    for name in ("handlers", "orchestrator"):
+        logging.getLogger(name).setLevel(settings.log_level)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     if settings.log_level != "DEBUG":

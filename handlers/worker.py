@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from handlers.bucket import Bucket
 from handlers.errors import EngineCrashed, InternalError, ParleyError, ResultTooLarge
+from handlers.logs import current_job
 from handlers.progress import Progress, Step
 from handlers.replies import LargeReply
 
@@ -60,6 +61,7 @@ def create_handler(
         publisher = ProgressPublisher(job, post=post, interval=progress_interval)
         began = time.monotonic()
         name = str(job.get("id"))
+        current_job.set(name)
         try:
             reply = await answer(job.get("input"), publisher.report)
             reply = await _deliverable(reply, limit=max_result_bytes, bucket=bucket)
@@ -103,9 +105,11 @@ class ProgressPublisher:
     async def close(self) -> None:
         """Take no more steps, and let a message on its way arrive or give it up."""
         self._closed = True
-        if self._sending:
-            await asyncio.wait((self._task,), timeout=_CLOSE_SECONDS)
-        self._task.cancel()
+        try:
+            if self._sending:
+                await asyncio.wait((self._task,), timeout=_CLOSE_SECONDS)
+        finally:
+            self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     def _take(self, step: Step) -> None:

@@ -1,12 +1,14 @@
 """The Python client for programs without an event loop."""
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Coroutine
 from concurrent import futures
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from handlers.errors import JobCancelled
 from handlers.progress import Progress, ignore
 from handlers.replies import Reply
 from orchestrator.client import DEFAULT_SECONDS, AsyncClient, Audio, JobOptions
@@ -26,6 +28,7 @@ class Client:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self._lock = threading.Lock()
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -86,11 +89,13 @@ class Client:
         )
 
     def close(self) -> None:
-        """Cancel what is under way, and close the connections."""
+        """Cancel what is under way, and close the connections: for good."""
         with self._lock:
+            self._closed = True
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is None or thread is None:
             return
+        atexit.unregister(self.close)
         asyncio.run_coroutine_threadsafe(self._wind_up(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -108,11 +113,19 @@ class Client:
         self.close()
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        loop = self._running_loop()
-        task = asyncio.run_coroutine_threadsafe(_started(work), loop).result()
+        with self._lock:
+            if self._closed:
+                work.close()
+                message = "The client is closed. Make a new one."
+                raise RuntimeError(message)
+            loop = self._running_loop()
+            task = asyncio.run_coroutine_threadsafe(_started(work), loop).result()
         outcome = asyncio.run_coroutine_threadsafe(_outcome(task), loop)
         try:
             return outcome.result()
+        except futures.CancelledError as error:
+            message = "The client was closed; its jobs were cancelled. Send them again if wanted."
+            raise JobCancelled.said(message) from error
         except BaseException:
             if not outcome.done():  # an interrupt: the jobs' cancelling is waited for
                 loop.call_soon_threadsafe(task.cancel)
@@ -120,14 +133,15 @@ class Client:
             raise
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="parley", daemon=True
-                )
-                self._thread.start()
-            return self._loop
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(
+                target=self._loop.run_forever, name="parley", daemon=True
+            )
+            self._thread.start()
+            # a program that ends without closing leaves no job on the platform
+            atexit.register(self.close)
+        return self._loop
 
     async def _wind_up(self) -> None:
         this = asyncio.current_task()

@@ -1,10 +1,12 @@
 """The Python client: one call, whichever shape answers it."""
 
+import asyncio
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self, TypedDict, Unpack
+from typing import Any, Final, Protocol, Self, TypedDict, Unpack
 
 import aiohttp
 from pydantic import SecretStr
@@ -17,7 +19,7 @@ from handlers.jobs import Job, read_job
 from handlers.progress import Progress, ignore
 from handlers.replies import Reply
 from handlers.sources import DATA_URI, AudioSource
-from orchestrator.endpoint import Endpoint
+from orchestrator.endpoint import Endpoint, Patience
 from orchestrator.fanout import Fanout
 from orchestrator.remote import Ends, ask, job_input
 from orchestrator.settings import CallerSettings
@@ -27,9 +29,14 @@ Audio = str | os.PathLike[str] | bytes
 """A URL (http, https, data), a path, or the bytes of a recording."""
 
 DEFAULT_SECONDS: Final = 3600.0
+_SHARE_OF_ENDPOINT: Final = 0.95
+"""Of the time that is left: so it is the endpoint that says what it waited for in vain."""
+_ASKED_ALREADY: Final = Patience(submissions=1)
+"""An orchestrator submits again itself what may be submitted again."""
 _ELSEWHERE: Final = "https://audio.invalid/"
 """Stands in a job for audio that is told apart from it."""
-_SCHEMES: Final = ("http://", "https://")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""Of any scheme: what an address holds is shown in no message, and workers refuse most."""
 
 
 class JobOptions(TypedDict, total=False):
@@ -76,7 +83,8 @@ class Whole:
         options = job.model_dump(
             mode="json", exclude_unset=True, exclude={"audio_url", "audio_base64"}
         )
-        async with as_reference(audio, bucket=self._bucket) as reference:
+        async with as_reference(audio, bucket=self._bucket, within=within) as reference:
+            options |= {"task": Job.does, "deadline_seconds": ends.left * _SHARE_OF_ENDPOINT}
             asked = job_input(reference, **options)
             _, reply = await ask(self._endpoint, asked, kind=Reply, ends=ends, progress=progress)
         return reply
@@ -95,7 +103,13 @@ class AsyncClient:
     BUCKET_*, where they are not given.
     """
 
-    def __init__(self, *endpoints: str, api_key: str | None, base_url: str | None) -> None:
+    def __init__(
+        self,
+        *endpoints: str,
+        api_key: str | None,
+        base_url: str | None,
+        patience: Patience | None = None,
+    ) -> None:
         settings = CallerSettings.read()
         key = SecretStr(api_key) if api_key else settings.api_key
         if key is None or not all(endpoints):
@@ -104,9 +118,12 @@ class AsyncClient:
         self._ids = endpoints
         self._key = key
         self._base_url = base_url or settings.base_url
+        self._patience = patience
         self._bucket = Bucket.from_settings(settings)
         self._session: aiohttp.ClientSession | None = None
         self._shape: Shape | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._calls: set[asyncio.Task[Any]] = set()
 
     @classmethod
     def single(
@@ -132,7 +149,7 @@ class AsyncClient:
             SettingsError: the environment holds what cannot be.
 
         """
-        return cls(endpoint, api_key=api_key, base_url=base_url)
+        return cls(endpoint, api_key=api_key, base_url=base_url, patience=_ASKED_ALREADY)
 
     @classmethod
     def split(
@@ -177,19 +194,34 @@ class AsyncClient:
         """
         job = read_job({"audio_url": _ELSEWHERE, **options}, Job)
         source = _source(audio)
-        if self._shape is None:
+        call = asyncio.create_task(
+            self._connected().transcribe(job, audio=source, within=within, progress=progress)
+        )
+        self._calls.add(call)
+        try:
+            return await call
+        finally:
+            self._calls.discard(call)
+
+    def _connected(self) -> Shape:
+        """Give what answers jobs; connections belong to an event loop, and end with it."""
+        loop = asyncio.get_running_loop()
+        if self._shape is None or self._loop is not loop:
+            self._loop, self._calls = loop, set()
             self._shape = self._connect()
-        return await self._shape.transcribe(job, audio=source, within=within, progress=progress)
+        return self._shape
 
     def _connect(self) -> Shape:
-        # the session belongs to the event loop of the first job
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), trust_env=True
+        )
         endpoints = [
             Endpoint(
                 name,
                 session=self._session,
                 api_key=self._key.get_secret_value(),
                 base_url=self._base_url,
+                patience=self._patience,
             )
             for name in self._ids
         ]
@@ -199,7 +231,10 @@ class AsyncClient:
         return Fanout(transcription=transcription, diarization=diarization, bucket=self._bucket)
 
     async def aclose(self) -> None:
-        """Close the connections; a later job opens new ones."""
+        """Cancel what is under way, and close the connections; a later job opens new ones."""
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
         session, self._session, self._shape = self._session, None, None
         if session is not None:
             await session.close()
@@ -220,7 +255,7 @@ def _source(audio: Audio) -> AudioSource | bytes | Path:
     if isinstance(audio, bytes):
         return audio
     text = os.fspath(audio)
-    if isinstance(audio, str) and (text.startswith(_SCHEMES) or DATA_URI.match(text)):
+    if isinstance(audio, str) and (_ADDRESS.match(text) or DATA_URI.match(text)):
         return AudioSource(url=text)
     path = Path(text)
     if not path.is_file():

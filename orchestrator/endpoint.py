@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from handlers.errors import (
     InvalidRequest,
     JobForgotten,
     ParleyError,
+    ReplyInvalid,
     RequestTooLarge,
 )
 from orchestrator.exchange import REQUEST_BYTES, Exchange, TransientError
@@ -28,7 +31,6 @@ __all__ = ["Endpoint", "Patience", "Result", "Update"]
 
 _log = logging.getLogger(__name__)
 
-_SHORTEST_EXECUTION_SECONDS: Final = 5.0
 _SHORTEST_TTL_SECONDS: Final = 10.0
 _LONGEST_SECONDS: Final = 7 * 86400.0
 _GRACE_SECONDS: Final = 10.0
@@ -82,6 +84,7 @@ class Endpoint:
         )
         self._waiting = 0
         self._cancels = asyncio.Semaphore(_CANCELS_AT_ONCE)
+        self._cancelled: deque[float] = deque(maxlen=self._patience.cancels)
 
     async def run(
         self,
@@ -142,11 +145,17 @@ class Endpoint:
 
     async def cancel(self, job: str) -> None:
         """Cancel a job; one that the platform does not know is none to cancel."""
-        try:
-            async with self._cancels:
-                await self._exchange.ask("POST", "cancel", job)
-        except EndpointNotFound:
-            return
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._patience.cancel_seconds
+        async with self._cancels:
+            if len(self._cancelled) == self._cancelled.maxlen:
+                free = self._cancelled[0] + self._patience.cancel_window
+                self._cancelled.append(max(free, clock()))
+                await asyncio.sleep(free - clock())
+            else:
+                self._cancelled.append(clock())
+            with suppress(EndpointNotFound):
+                await self._exchange.ask("POST", "cancel", job, until=until)
 
     async def health(self) -> dict[str, Any]:
         """Ask for RunPod's counts of jobs and workers."""
@@ -184,7 +193,10 @@ class Endpoint:
             raise RequestTooLarge(size=len(body), limit=REQUEST_BYTES)
         # Where the answer to /run is lost, a job may exist that nobody knows; then the next try
         # makes a second one. The first ends by its policy, at the latest.
-        return await self._exchange.persist(lambda: self._create(body), until=end)
+        until = min(end, asyncio.get_running_loop().time() + self._patience.outage_seconds)
+        created = await self._exchange.persist(lambda: self._create(body), until=until)
+        _log.info("asked %s: job %s", self.id, created.job)
+        return created
 
     async def _create(self, body: bytes) -> Update:
         request = asyncio.create_task(self._created(body))
@@ -220,9 +232,13 @@ class Endpoint:
             await asyncio.sleep(pause)
             try:
                 news = await self.status(job)
-            except (EndpointFailed, EndpointUnreachable):
+            except (EndpointFailed, EndpointUnreachable, ReplyInvalid):
                 # the job goes on while the platform cannot be asked
                 if clock() - known >= self._patience.outage_seconds:
+                    raise
+                continue
+            except JobForgotten:
+                if clock() - known >= self._patience.forgotten_seconds:
                     raise
                 continue
             known = clock()
@@ -245,10 +261,12 @@ class Endpoint:
 
 
 def _policy(seconds: float) -> dict[str, int]:
-    """RunPod's bounds, in milliseconds, of a job that is wanted for so long."""
-    execution = min(max(seconds, _SHORTEST_EXECUTION_SECONDS), _LONGEST_SECONDS)
+    """Let the platform forget a job some time after it is wanted; within RunPod's bounds.
+
+    How long a worker may take is the endpoint's own to say.
+    """
     ttl = min(max(seconds + _GRACE_SECONDS, _SHORTEST_TTL_SECONDS), _LONGEST_SECONDS)
-    return {"executionTimeout": round(execution * 1000), "ttl": round(ttl * 1000)}
+    return {"ttl": round(ttl * 1000)}
 
 
 def _result(final: Update, *, submissions: int) -> Result:

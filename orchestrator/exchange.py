@@ -21,6 +21,7 @@ from handlers.errors import (
     ReplyInvalid,
     RequestRefused,
     RequestTooLarge,
+    ResultTooLarge,
 )
 from handlers.logs import redact
 from handlers.retry_after import asked_pause
@@ -73,7 +74,7 @@ class Exchange:
         self._endpoint = endpoint
         self._session = session
         self._address = f"{base_url.rstrip('/')}/{quote(endpoint, safe='')}"
-        self._headers = {"Authorization": f"Bearer {api_key}"}
+        self._headers = {"Authorization": f"Bearer {api_key}", "User-Agent": "parley"}
         self._secrets = (api_key,) if api_key else ()
         self._patience = patience
         self._timeout = aiohttp.ClientTimeout(
@@ -93,6 +94,7 @@ class Exchange:
         Args:
             attempt: one try.
             until: time of the event loop's clock; a pause that would end after it is not begun.
+                Without one, `Patience.attempts` bounds the tries.
 
         Raises:
             ParleyError: the failure of the last try.
@@ -106,7 +108,7 @@ class Exchange:
                 failures += 1
                 pause = self._patience.backoff(failures, asked=signal.asked)
                 late = asyncio.get_running_loop().time() + pause >= until
-                if failures >= self._patience.attempts or late:
+                if late or (until == math.inf and failures >= self._patience.attempts):
                     raise signal.failure from signal.__cause__
             await asyncio.sleep(pause)
 
@@ -157,7 +159,7 @@ class Exchange:
         async for block in response.content.iter_chunked(_BLOCK_BYTES):
             content += block
             if len(content) > ANSWER_BYTES:
-                raise ReplyInvalid(self._endpoint, reason=f"more than {ANSWER_BYTES} bytes")
+                raise ResultTooLarge(size=len(content), limit=ANSWER_BYTES)
         return content
 
     def _read(self, content: bytearray) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class Fanout:
         began = time.monotonic()
         ends = Ends.after(within)
         branches = Branches(progress)
-        async with as_reference(audio, bucket=self._bucket) as reference:
+        async with as_reference(audio, bucket=self._bucket, within=within) as reference:
+            del audio
             words = branches.branch("words")
             transcriber = RemoteTranscriber(self._transcription, ends=ends, shared=words)
             diarizer = (

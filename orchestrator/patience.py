@@ -11,12 +11,14 @@ class Patience:
     request_seconds: float = 30.0
     """Longest wait for a connection, and for the next bytes of an answer."""
     attempts: int = 5
-    """Most tries of one request."""
+    """Most tries of one request, where it has no deadline."""
     first_pause: float = 0.5
     """Longest pause after the first failure; it doubles with each further one."""
     longest_pause: float = 10.0
     outage_seconds: float = 120.0
-    """How long a job is kept although the platform fails to tell its state."""
+    """How long the platform may fail to take a job, or to tell its state."""
+    forgotten_seconds: float = 10.0
+    """How long it may say that there is no such job until it is believed."""
 
     least_poll: float = 0.04
     longest_poll: float = 5.0
@@ -25,10 +27,13 @@ class Patience:
     polls_per_second: float = 80.0
     """Of all jobs of one endpoint together; RunPod allows an endpoint's callers 200."""
 
-    submissions: int = 3
-    """Most jobs that are made of one errand."""
-    cancel_seconds: float = 5.0
+    submissions: int = 2
+    """Most jobs that are made of one errand; the platform gives each to a second worker itself."""
+    cancel_seconds: float = 25.0
     """How long is tried to cancel a job that nobody waits for any more."""
+    cancels: int = 90
+    """Most cancels of one endpoint in `cancel_window`; RunPod refuses more than 100."""
+    cancel_window: float = 10.0
 
     def backoff(self, failures: int, *, asked: float = 0.0) -> float:
         """Choose the pause before the next try: exponential, with full jitter.

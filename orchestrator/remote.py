@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from handlers.diarizer import SpeakerCount
 from handlers.errors import ReplyInvalid
+from handlers.jobs import DiarizationJob, TranscriptionJob
 from handlers.progress import PHASES, Phase, Progress, Step, ignore
 from handlers.replies import AnyReply, DiarizationReply, TranscriptionReply
 from handlers.sources import AudioSource
@@ -18,6 +19,7 @@ from orchestrator.results import resolve
 
 SomeReply = TypeVar("SomeReply", bound=AnyReply)
 
+_FETCH_SECONDS: Final = 20.0
 _SHARED: Final[tuple[Phase, ...]] = ("queue", "fetch", "decode")
 """Phases that both branches go through."""
 
@@ -67,7 +69,7 @@ class RemoteTranscriber:
         told = steps(own=progress, shared=self._shared)
         result, reply = await ask(
             self._endpoint,
-            job_input(audio, language=language),
+            job_input(audio, task=TranscriptionJob.does, language=language),
             kind=TranscriptionReply,
             ends=self._ends,
             progress=told,
@@ -108,6 +110,7 @@ class RemoteDiarizer:
         told = steps(own=progress, shared=self._shared)
         asked = job_input(
             audio,
+            task=DiarizationJob.does,
             num_speakers=speakers.exactly,
             min_speakers=speakers.least,
             max_speakers=speakers.most,
@@ -160,8 +163,10 @@ async def ask(
 
     """
     result = await endpoint.run(asked, within=ends.left, update=_reader(progress))
+    # what is done and paid for is worth some seconds beyond the deadline
+    within = max(ends.left, _FETCH_SECONDS)
     output = await resolve(
-        result.output, session=endpoint.session, endpoint=endpoint.id, within=ends.left
+        result.output, session=endpoint.session, endpoint=endpoint.id, within=within
     )
     try:
         reply = kind.model_validate(output)

@@ -1,6 +1,7 @@
 """A job from its input to its reply, with engines behind endpoints."""
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import aiohttp
 
@@ -11,6 +12,8 @@ from handlers.progress import Progress
 from orchestrator.endpoint import Endpoint
 from orchestrator.fanout import Fanout
 from orchestrator.settings import OrchestratorSettings
+
+_NO_AUDIO: Final = {"audio_url": None, "audio_base64": None}
 
 
 class OrchestratorService:
@@ -34,9 +37,14 @@ class OrchestratorService:
         job = read_job(raw, Job)
         if self._fanout is None:
             self._fanout = self._connect()
-        reply = await self._fanout.transcribe(
-            job, audio=job.source, within=self._settings.job_seconds, progress=progress
+        within = min(self._settings.job_seconds, job.deadline_seconds or math.inf)
+        work = self._fanout.transcribe(
+            job.model_copy(update=_NO_AUDIO), audio=job.source, within=within, progress=progress
         )
+        # with a bucket, hundreds of recordings need not stay in memory while their jobs wait
+        del job
+        raw.update(_NO_AUDIO)
+        reply = await work
         return reply.body()
 
     def _connect(self) -> Fanout:
@@ -48,6 +56,13 @@ class OrchestratorService:
         }
         if missing := [name for name, value in needed.items() if value is None]:
             raise EndpointNotConfigured(missing=missing)
+        called = (settings.transcription_endpoint, settings.diarization_endpoint)
+        if settings.own_endpoint in called or called[0] == called[1]:
+            message = (
+                "PARLEY_TRANSCRIPTION_ENDPOINT and PARLEY_DIARIZATION_ENDPOINT must be two "
+                "endpoints, and neither the orchestrator's own. Set each to the right id."
+            )
+            raise EndpointNotConfigured.said(message)
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         transcription, diarization = (
             Endpoint(
@@ -56,6 +71,6 @@ class OrchestratorService:
                 api_key=settings.api_key.get_secret_value() if settings.api_key else "",
                 base_url=settings.base_url,
             )
-            for endpoint in (settings.transcription_endpoint, settings.diarization_endpoint)
+            for endpoint in called
         )
         return Fanout(transcription=transcription, diarization=diarization, bucket=self._bucket)

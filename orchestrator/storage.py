@@ -1,13 +1,14 @@
 """Audio that a caller holds itself, as something that every endpoint can be told."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from handlers.bucket import Bucket
-from handlers.errors import RequestTooLarge
+from handlers.bucket import Bucket, Object
+from handlers.errors import BucketUnreachable, RequestTooLarge
 from handlers.inline import decoded
 from handlers.sources import AudioSource
 
@@ -23,7 +24,7 @@ _GROUP: Final = 3
 
 @asynccontextmanager
 async def as_reference(
-    source: AudioSource | Inline, *, bucket: Bucket | None
+    source: AudioSource | Inline, *, bucket: Bucket | None, within: float
 ) -> AsyncIterator[AudioSource]:
     """Give what to tell the endpoints about audio: a URL, wherever there can be one.
 
@@ -31,8 +32,9 @@ async def as_reference(
     removed when the block ends, fails or is cancelled. Without a bucket it stays inline.
 
     Args:
-        source: what a job names, or a recording itself.
+        source: what a job names, or the bytes of a recording, or a local file with it.
         bucket: where inline audio goes.
+        within: seconds for its upload.
 
     Raises:
         InvalidEncoding: the source holds no base64.
@@ -46,18 +48,22 @@ async def as_reference(
     elif bucket is None:
         yield source if isinstance(source, AudioSource) else _inline(source)
     else:
-        async with _stored(source, bucket=bucket) as reference:
-            yield reference
+        stored = await _stored(source, bucket=bucket, within=within)
+        del source  # hundreds of recordings would stay in memory while their jobs wait
+        try:
+            yield AudioSource(url=await bucket.link(stored.key))
+        finally:
+            await bucket.remove(stored.key)
 
 
-@asynccontextmanager
-async def _stored(source: AudioSource | Inline, *, bucket: Bucket) -> AsyncIterator[AudioSource]:
+async def _stored(source: AudioSource | Inline, *, bucket: Bucket, within: float) -> Object:
     content = decoded(source.inline or "") if isinstance(source, AudioSource) else source
-    stored = await bucket.put(content, suffix=".audio")
     try:
-        yield AudioSource(url=await bucket.link(stored.key))
-    finally:
-        await bucket.remove(stored.key)
+        async with asyncio.timeout(within):
+            return await bucket.put(content, suffix=".audio")
+    except TimeoutError as error:
+        reason = f"the audio was not uploaded within {within:.0f} s"
+        raise BucketUnreachable(bucket=bucket.name, reason=reason) from error
 
 
 def _inline(source: Inline) -> AudioSource:

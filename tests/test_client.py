@@ -19,13 +19,15 @@ from benchmarks.stubs import DIARIZATION, ORCHESTRATOR, TRANSCRIPTION, recording
 from emulator.endpoint import LocalRunPod, local_runpod
 from emulator.jobs import Job, State
 from handlers.errors import (
+    BucketUnreachable,
     DeadlineExceeded,
     EndpointAccessDenied,
     EndpointNotConfigured,
     FileMissing,
-    ReplyInvalid,
+    JobCancelled,
     RequestTooLarge,
     UnknownOption,
+    WrongEndpoint,
 )
 from parley import AsyncClient, Client, Step
 from tests.buckets import KEY_ID, SECRET, LocalBucket, local_bucket
@@ -193,8 +195,53 @@ async def test_a_wrong_key_and_a_wrong_kind_of_endpoint_are_named(runpod: LocalR
             await client.transcribe(recording(), within=SECONDS)
     swapped = AsyncClient.single(TRANSCRIPTION, api_key=runpod.api_key, base_url=runpod.base_url)
     async with swapped as client:
-        with pytest.raises(ReplyInvalid, match="segments"):
-            await client.transcribe(recording(), within=SECONDS)
+        with pytest.raises(WrongEndpoint, match="transcribe"):
+            await client.transcribe(recording(), within=SECONDS, formats=["srt"])
+
+
+async def test_one_client_serves_one_event_loop_after_another(runpod: LocalRunPod) -> None:
+    client = orch(runpod)
+
+    async def work() -> int:
+        async with asyncio.timeout(SECONDS):
+            return len((await client.transcribe(recording(words=3))).text.split())
+
+    for _ in range(2):
+        assert await asyncio.to_thread(asyncio.run, work()) == 3
+
+
+async def test_leaving_the_block_cancels_what_is_under_way(runpod: LocalRunPod) -> None:
+    async with split(runpod) as client:
+        call = asyncio.create_task(client.transcribe(recording(seconds=50), within=SECONDS))
+        await under_way(runpod)
+    assert call.cancelled()
+    for endpoint in (TRANSCRIPTION, DIARIZATION):
+        assert (await ended(latest(runpod, endpoint))).state is State.CANCELLED
+
+
+async def test_a_closed_client_stays_closed(runpod: LocalRunPod) -> None:
+    client = Client.orch(ORCHESTRATOR, api_key=runpod.api_key, base_url=runpod.base_url)
+    with ThreadPoolExecutor(1) as thread:
+        call = thread.submit(client.transcribe, recording(seconds=50), within=SECONDS)
+        await under_way(runpod)
+        await asyncio.to_thread(client.close)
+        with pytest.raises(JobCancelled):
+            call.result()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.transcribe(recording())
+
+
+async def test_the_upload_has_a_deadline_too(
+    runpod: LocalRunPod, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", unused_tcp_port):
+        monkeypatch.setenv("PARLEY_BUCKET_NAME", "talks")
+        monkeypatch.setenv("BUCKET_ENDPOINT_URL", f"http://127.0.0.1:{unused_tcp_port}")
+        monkeypatch.setenv("BUCKET_ACCESS_KEY_ID", KEY_ID)
+        monkeypatch.setenv("BUCKET_SECRET_ACCESS_KEY", SECRET)
+        async with split(runpod) as client:
+            with pytest.raises(BucketUnreachable, match="not uploaded within 1 s"):
+                await client.transcribe(b"\0" * 1000, within=1)
 
 
 async def test_threads_share_the_blocking_client(runpod: LocalRunPod) -> None:

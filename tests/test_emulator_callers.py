@@ -17,6 +17,7 @@ from aiohttp import web
 from runpod.http_client import AsyncClientSession
 
 from emulator.faults import Fault
+from emulator.hosted import Strangers
 from emulator.limits import Limits, Rate
 from emulator.platform import LocalPlatform
 from emulator.queue import JobQueue
@@ -339,14 +340,8 @@ class TestRunningWorkers:
             assert [status for status, _ in answers] == [200] * 6 + [429]
 
 
-class Two:
+class Two(Strangers):
     """A crew of two running workers."""
-
-    def asked(self, worker: str) -> None: ...
-
-    def job_taken(self, worker: str, jobs: object) -> None: ...
-
-    def unhealthy(self, worker: str, reason: str) -> None: ...
 
     def counts(self) -> dict[str, int]:
         return {"running": 2}

@@ -70,7 +70,7 @@ async def test_whoever_waits_gets_the_next_job(queue: JobQueue) -> None:
 
 
 async def test_each_of_those_who_wait_gets_a_job(queue: JobQueue) -> None:
-    waiting = [asyncio.create_task(queue.take(f"w{n}", most=4, wait=10)) for n in range(3)]
+    waiting = [asyncio.create_task(queue.take(f"w{n}", most=4, wait=1)) for n in range(3)]
     await asyncio.sleep(0)
     jobs = [queue.submit(say(n)) for n in range(3)]
     taken = await asyncio.gather(*waiting)
@@ -291,6 +291,17 @@ async def test_a_failed_job_can_be_retried_under_its_id(queue: JobQueue, clock: 
     assert (job.state, job.output, job.error) == (State.COMPLETED, "mended", None)
     with pytest.raises(BadRequest, match="COMPLETED"):
         queue.retry(job.id)
+
+
+async def test_whoever_is_called_and_dismissed_at_once_passes_the_job_on(queue: JobQueue) -> None:
+    first, second = (
+        asyncio.create_task(queue.take(worker, most=1, wait=30)) for worker in ("w1", "w2")
+    )
+    await asyncio.sleep(0)
+    job = queue.submit(say("hello"))
+    queue.dismiss("w1")
+    assert await asyncio.wait_for(second, 5) == [job]
+    assert await first == []
 
 
 async def test_whoever_is_dismissed_is_given_nothing_and_waits_no_more(queue: JobQueue) -> None:

@@ -38,6 +38,9 @@ class Diary:
     def unhealthy(self, worker: str, reason: str) -> None:
         self.entries.append(("unhealthy", worker, reason))
 
+    def refresh(self, worker: str) -> None:
+        self.entries.append(("refresh", worker))
+
     def counts(self) -> Mapping[str, int]:
         return {}
 

@@ -91,8 +91,9 @@ async def test_a_branch_that_fails_for_good_ends_the_other_and_the_job(
 async def test_a_failure_that_may_pass_is_tried_again_and_then_told(runpod: LocalRunPod) -> None:
     body = await failure(submit(runpod, url=recording(fail_diarization="out_of_memory")))
     assert body["code"] == "out_of_memory"
-    tries = await ended(runpod, DIARIZATION, jobs=3)
-    assert [job.state for job in tries] == [State.FAILED] * 3
+    tries = await ended(runpod, DIARIZATION, jobs=2)
+    assert [job.state for job in tries] == [State.FAILED] * 2
+    assert tries[0].input == tries[1].input
 
 
 async def test_what_a_worker_has_tried_itself_is_not_tried_again(runpod: LocalRunPod) -> None:
@@ -130,20 +131,50 @@ async def test_a_job_that_is_out_of_time_cancels_both_of_its_own(runpod: LocalRu
             "policy": {"executionTimeout": 5000},
         }
     )
+    await taken(runpod, DIARIZATION, TRANSCRIPTION)
     assert (await final(job)).state is State.TIMED_OUT
     for endpoint in (TRANSCRIPTION, DIARIZATION):
         (child,) = await ended(runpod, endpoint, jobs=1)
         assert child.state is State.CANCELLED
 
 
+async def test_endpoints_get_no_more_time_than_the_job_has(runpod: LocalRunPod) -> None:
+    job = submit(runpod, url=recording(seconds=50), deadline_seconds=3)
+    await taken(runpod, DIARIZATION)
+    (child,) = runpod.platform.queues[DIARIZATION].recent(1)
+    assert child.policy.ttl < 20
+    body = await failure(job)
+    assert body["code"] == "deadline_exceeded"
+    assert "stub-" in body["message"]  # it says which endpoint was waited for
+
+
+async def test_words_alone_are_kept_where_no_diarizer_comes_in_time(runpod: LocalRunPod) -> None:
+    url = recording(seconds_diarization=50)
+    chosen = {"on_diarization_failure": "transcript_only", "deadline_seconds": 3}
+    job = await final(submit(runpod, url=url, **chosen))
+    assert job.state is State.COMPLETED, job.error
+    assert "deadline_exceeded" in job.output["warnings"][0]
+
+
+async def test_an_orchestrator_does_not_call_itself(tmp_path: Path) -> None:
+    settings = {"PARLEY_TRANSCRIPTION_ENDPOINT": ORCHESTRATOR}
+    async with local_runpod(stub_set(settings=settings), logs=tmp_path) as running:
+        body = await failure(submit(running, url=recording()))
+        assert body["code"] == "endpoint_not_configured"
+        assert len(running.platform.queues[ORCHESTRATOR].recent(10)) == 1
+
+
 async def test_progress_of_both_branches_is_one(runpod: LocalRunPod) -> None:
-    job = submit(runpod, url=recording(seconds=1.5))
+    job = submit(
+        runpod, url=recording(seconds=2, progress_transcription=0.25, progress_diarization=0.5)
+    )
     seen: list[dict[str, float]] = []
     while not job.state.is_final:
         if isinstance(job.output, dict) and "progress" in job.output:
             seen.append(job.output["progress"])
         await asyncio.wait_for(job.changed.wait(), ANSWER_SECONDS)
-    assert any(told.get("queue") == 1.0 for told in seen)
+    both = {"queue": 1.0, "fetch": 1.0, "transcribe": 0.25, "diarize": 0.5}
+    assert both in seen
 
 
 async def test_a_platform_that_stumbles_is_asked_again(runpod: LocalRunPod) -> None:
