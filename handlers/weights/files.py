@@ -142,7 +142,7 @@ def _is_whole_tar(path: Path, *, size: int) -> bool:
     try:
         with tarfile.open(path, "r:") as archive:
             members = archive.getmembers()
-            return bool(members) and archive.offset <= size
+            return bool(members) and archive.offset + tarfile.BLOCKSIZE <= size
     except tarfile.TarError:
         return False
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path
@@ -141,7 +142,7 @@ class Mirror(Host):
     def _get(self, key: str, **options: str) -> bytes:
         client, _ = self._open()
         answer = client.get_object(Bucket=self._access.name, Key=key, **options)
-        with answer["Body"] as body:
+        with closing(answer["Body"]) as body:
             return bytes(body.read())
 
     def _size(self, key: str) -> int | None:

@@ -129,15 +129,17 @@ class Sources:
 
 
 def _nowhere(need: Need, said: Mapping[WeightsSource, Exception]) -> ModelError:
-    """One error of all that was said: a refusal counts more than an absence."""
-    told = [error for error in said.values() if isinstance(error, ModelError)]
-    refused = [error for error in told if isinstance(error, ModelAccessDenied)]
-    elsewhere = "; ".join(f"{IN_WORDS[s]}: {e}" for s, e in said.items() if e not in told)
-    switched = "" if len(said) == len(ORDER) else " PARLEY_WEIGHTS_FROM switches others off."
-    looked = f" Nor is it elsewhere: {elsewhere}.{switched}" if elsewhere else switched
-    if chosen := (*refused, *told[::-1]):
-        return type(chosen[0]).said(f"{chosen[0]}{looked}")
+    """One error of all that was said: a refusal counts most, then what was asked last."""
+    told = {source: error for source, error in said.items() if isinstance(error, ModelError)}
+    refused = [source for source, error in told.items() if isinstance(error, ModelAccessDenied)]
+    chosen = (*refused, *reversed(told), None)[0]
+    rest = "; ".join(f"{IN_WORDS[s]}: {e}".rstrip(".") for s, e in said.items() if s != chosen)
+    off = [source for source in ORDER if source not in said]
+    switched = f" PARLEY_WEIGHTS_FROM switches off: {', '.join(off)}." if off else ""
+    if chosen:
+        elsewhere = f" Nor is it elsewhere: {rest}." if rest else ""
+        return type(told[chosen]).said(f"{told[chosen]}{elsewhere}{switched}")
     return ModelMissing(
-        f"The files of {need.name} are nowhere: {elsewhere or 'no source is switched on'}."
-        f"{switched} Let the worker reach the hub, or put the repository where HF_HUB_CACHE leads."
+        f"The files of {need.name} are nowhere: {rest or 'no source is switched on'}.{switched} "
+        "Let the worker reach the hub, or put the repository where HF_HUB_CACHE leads."
     )

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 _WORK: Final = ".parley"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_CLOSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_CLOSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR})
 _LONGEST_PAUSE: Final = 1.0
 _TOLD_SECONDS: Final = 30.0
 """How often a worker that waits for another says so."""
@@ -83,6 +83,7 @@ class Volume:
             except NotHere:
                 pass
             try:
+                self.hub.mkdir(parents=True, exist_ok=True)
                 if lease := watch.try_take():
                     with lease, _cleaned_when_full(work):
                         return self._filled(need, origin, work=work, lease=lease)
