@@ -7,6 +7,7 @@ local platform's and the SDK's: `python -m benchmarks.fanout`.
 import asyncio
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -46,12 +47,15 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="parley-") as logs:
         async with local_runpod(stub_set(), logs=Path(logs)) as runpod:
             await _done(_submit(runpod, recording(words=1)))  # everything is warm from here on
-            _tell("one job at a time, engines of 0.5 to 2 s", await _one_by_one(runpod))
+            added = _tell("one job at a time, engines of 0.5 to 2 s", await _one_by_one(runpod))
             _tell("30 at once, engines of 8 to 12 s", await _at_once(runpod))
             seconds, memory = await _many(runpod)
     print(f"{MANY} jobs at once, engines of 5 s:")
     print(f"  all done after {seconds:.1f} s (allowed {_ALLOWED_MANY_SECONDS:.0f}, floor 5.0)")
     print(f"  the orchestrator's peak: {memory:.0f} MB (allowed {_ALLOWED_MEGABYTES:.0f})")
+    allowed = (_ALLOWED_ADDED, _ALLOWED_MANY_SECONDS, _ALLOWED_MEGABYTES)
+    if any(found > most for found, most in zip((added, seconds, memory), allowed, strict=True)):
+        sys.exit("A figure is above what is allowed.")
 
 
 async def _one_by_one(runpod: LocalRunPod) -> list[Added]:
@@ -134,7 +138,8 @@ def _added(runpod: LocalRunPod, job: Job, url: str) -> Added:
     )
 
 
-def _tell(what: str, found: Sequence[Added]) -> None:
+def _tell(what: str, found: Sequence[Added]) -> float:
+    """Print what was found; the result is the median of what was added, in seconds."""
     added = sorted(item.added for item in found)
     median, worst = statistics.median(added), added[-1]
     slower = statistics.median(item.slower for item in found)
@@ -148,6 +153,7 @@ def _tell(what: str, found: Sequence[Added]) -> None:
         f"  of it before the endpoints were asked: {before * 1000:.0f} ms, nearly all of it in the"
         " SDK's own loop, which looks for a job that it has taken every 100 ms"
     )
+    return median
 
 
 if __name__ == "__main__":
