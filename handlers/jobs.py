@@ -61,7 +61,7 @@ class AudioJob(BaseModel):
 class TranscriptionJob(AudioJob):
     """The `input` of a job for the transcription endpoint."""
 
-    does = "transcribe"
+    does: ClassVar[Task] = "transcribe"
 
     language: str | None = Field(
         default=None,
@@ -73,7 +73,7 @@ class TranscriptionJob(AudioJob):
 class DiarizationJob(AudioJob):
     """The `input` of a job for the diarization endpoint."""
 
-    does = "diarize"
+    does: ClassVar[Task] = "diarize"
 
     num_speakers: _SpeakerNumber | None = Field(
         default=None, description="How many people speak, where it is known."
@@ -94,7 +94,7 @@ class DiarizationJob(AudioJob):
 class Job(DiarizationJob, TranscriptionJob):
     """The `input` of a job for whoever says who said what: `single` and `orch`."""
 
-    does = "conversation"
+    does: ClassVar[Task] = "conversation"
 
     diarize: bool = Field(
         default=True,
