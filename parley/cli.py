@@ -15,6 +15,7 @@ import typer
 from parley.config_command import config
 from parley.emulate import emulate
 from parley.transcribe import transcribe
+from parley.weights import app as weights
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(transcribe)
 app.command()(config)
 app.command(no_args_is_help=True)(emulate)
+app.add_typer(weights, name="weights")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer's callback

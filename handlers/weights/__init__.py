@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from handlers.errors import ModelError, ModelMissing
 from handlers.settings import Settings
@@ -19,11 +19,18 @@ from handlers.weights.places import Places, stay_offline
 from handlers.weights.sources import IN_WORDS, Sources
 from handlers.weights.transfer import Watcher, unwatched
 
-__all__ = ["Weights", "find_weights", "need_of"]
+__all__ = ["Role", "Weights", "find_weights", "model_of", "needs_of_parts"]
 
 _log = logging.getLogger(__name__)
 
 _CONFIG: Final = "config.yaml"
+
+Role = Literal["transcriber", "diarizer"]
+
+_FILES: Final[Mapping[Role, tuple[str, ...]]] = {
+    "transcriber": ("*.nemo",),
+    "diarizer": (_CONFIG, "*/*"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,23 @@ class Weights:
     parts: tuple[Model, ...] = ()
 
 
-def need_of(name: str, files: Sequence[str]) -> Need:
+def model_of(role: Role, settings: Settings) -> Need:
+    """What the published model of a role holds, beside the parts that a pipeline names."""
+    names = {"transcriber": settings.transcriber_model, "diarizer": settings.diarizer_model}
+    return replace(_need(names[role], _FILES[role]), or_prepared=False)
+
+
+def needs_of_parts(snapshot: Path) -> list[Need]:
+    """What a pipeline needs from other repositories; of any other model, nothing."""
+    return [Need(name=p.repository, files=p.files) for p in foreign_parts(snapshot / _CONFIG)]
+
+
+def _need(name: str, files: Sequence[str]) -> Need:
     """What is needed of a repository; of a pipeline, its configuration says what else."""
     if _CONFIG in files:
         also = tuple(pattern for pattern in files if pattern != _CONFIG)
         return Need(name=name, files=(_CONFIG,), also=also)
-    return Need(name=name, files=tuple(files))
+    return Need(name=name, files=tuple(files), or_prepared=tuple(files) == _FILES["transcriber"])
 
 
 def find_weights(
@@ -84,7 +102,7 @@ def find_weights(
                 "organisation/name."
             )
             raise ModelMissing(message)
-        found = _weights(sources, need_of(name, files))
+        found = _weights(sources, _need(name, files))
     if _CONFIG in files and found.path.is_dir():
         found = _with_parts(found, sources)
     if found.model.source != "local":

@@ -26,12 +26,14 @@ class Need:
         name: `organisation/name`; case does not count.
         files: patterns; each must match a file. `*` matches `/` too, as for the hub.
         also: patterns of what is fetched along.
+        or_prepared: whether what `parley weights prepare` makes of it does as well.
 
     """
 
     name: str
     files: tuple[str, ...]
     also: tuple[str, ...] = ()
+    or_prepared: bool = False
 
     @property
     def is_pipeline(self) -> bool:

@@ -135,7 +135,7 @@ class Mirror(Host):
         except (ValueError, KeyError, TypeError) as error:
             message = (
                 f"The mirror's manifest of {name} cannot be read ({type(error).__name__}). Push "
-                f"the model again: parley weights push {name}."
+                "the model again: parley weights push."
             )
             raise ModelBroken(message) from error
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, get_args
 
 from handlers.errors import DiskFull, ModelAccessDenied, ModelError, ModelMissing, StorageError
@@ -63,6 +64,22 @@ class Sources:
         """The sources that may be used, in order."""
         return tuple(source for source in ORDER if source in self._settings.weights_from)
 
+    @property
+    def keeps(self) -> Path:
+        """Where downloads are kept, in the layout of the hub's cache."""
+        return self._volume.hub
+
+    @property
+    def folders(self) -> Mapping[WeightsSource, Path]:
+        """Those of the enabled sources that are folders in the layout of the hub's cache."""
+        settings = self._settings
+        all_folders: dict[WeightsSource, Path] = {
+            "store": settings.model_store,
+            "volume": self._volume.hub,
+            "image": settings.image_models,
+        }
+        return {s: folder for s, folder in all_folders.items() if s in self.enabled}
+
     def find(self, need: Need) -> Found:
         """Find a repository in the first source that has all of what is needed.
 
@@ -74,7 +91,7 @@ class Sources:
         said: dict[WeightsSource, Exception] = {}
         for source in self.enabled:
             try:
-                return self.look(source, need)
+                return self._finders[source](need)
             except DiskFull:
                 raise
             except (Unsound, ModelError, StorageError, SettingsError) as error:
@@ -84,16 +101,6 @@ class Sources:
                 _log.debug("%s: %s", source, error)
                 said[source] = error
         raise _nowhere(need, said)
-
-    def look(self, source: WeightsSource, need: Need) -> Found:
-        """Ask one source alone.
-
-        Raises:
-            NotHere: it has not, or not all of it.
-            ModelError, StorageError, SettingsError: it cannot give it.
-
-        """
-        return self._finders[source](need)
 
     def _in_store(self, need: Need) -> Found:
         return Found(snapshot=take(self._settings.model_store, need), source="store")
