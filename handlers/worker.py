@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from handlers.bucket import Bucket
 from handlers.errors import EngineCrashed, InternalError, ParleyError, ResultTooLarge
+from handlers.lean_imports import import_leanly
 from handlers.logs import current_job
 from handlers.progress import Progress, Step
 from handlers.replies import LargeReply
@@ -152,6 +153,7 @@ def serve(
         concurrency: how many jobs the worker has at once.
 
     """
+    import_leanly()
     import runpod  # noqa: PLC0415
 
     handler = create_handler(

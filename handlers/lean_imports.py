@@ -1,0 +1,329 @@
+"""Imports that a worker never uses, put off until something asks for them.
+
+NeMo, Lightning and pyannote.audio import what they train, test, plot and export with; a worker only
+loads and answers. Nothing is replaced here and nothing is lost: what is listed below is imported
+later, by whoever first uses it. Three ways, from the mildest to the strongest:
+
+- `RE_EXPORTS`: packages whose `__init__` runs without the imports that it only passes on. Whoever
+  asks the package for such a name gets it from where it lives, as with Python's own lazy imports.
+- `PUT_OFF`: modules of which nothing runs before somebody uses them. The names beside a module may
+  be imported from it nevertheless: they are promises, kept when they are called or derived from,
+  and `isinstance` answers for them. Any other name, and any module below it, makes the module run.
+- `cpuinfo`: for one log line the SDK asks it for the processor's name, and it starts a second
+  Python for that. It answers from /proc instead.
+
+`PARLEY_LEAN_IMPORTS=0` turns all of it off. `tests/test_lean_imports.py` fails where an upgrade of
+a library asks for what is put off, and where an engine answers differently with and without.
+"""
+
+import ast
+import importlib
+import os
+import sys
+import threading
+import types
+from collections.abc import Mapping, Sequence
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import resolve_name
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+SWITCH: Final = "PARLEY_LEAN_IMPORTS"
+
+RE_EXPORTS: Final = frozenset(
+    {
+        # Lightning: the base class of NeMo's and pyannote's models is needed, its trainer is not
+        "lightning",
+        "lightning.fabric",
+        "lightning.fabric.loggers",
+        "lightning.pytorch",
+        "lightning.pytorch.callbacks",
+        "lightning.pytorch.core",
+        "lightning.pytorch.loggers",
+        "lightning.pytorch.trainer",
+        "lightning.pytorch.utilities",
+        # torchmetrics: the base class `Metric` is needed, its hundred metrics are not
+        "torchmetrics",
+        "torchmetrics.functional",
+        "torchmetrics.utilities",
+        # pyannote: its pipelines are applied, not tuned
+        "pyannote.audio.pipelines",
+        "pyannote.metrics",
+        "pyannote.pipeline",
+        # NeMo: one model of twenty, and what that needs
+        "nemo.collections.asr",
+        "nemo.collections.asr.data",
+        "nemo.collections.asr.losses",
+        "nemo.collections.asr.metrics",
+        "nemo.collections.asr.models",
+        "nemo.collections.asr.modules",
+        "nemo.collections.asr.parts.mixins",
+        "nemo.collections.audio",
+        "nemo.collections.audio.parts",
+        "nemo.collections.audio.parts.utils",
+        "nemo.collections.common",
+        "nemo.collections.common.data",
+        "nemo.collections.common.data.lhotse",
+        "nemo.collections.common.losses",
+        "nemo.collections.common.metrics",
+        "nemo.collections.common.parts",
+        "nemo.collections.common.parts.preprocessing",
+        "nemo.collections.common.tokenizers",
+        "nemo.core",
+        "nemo.core.classes",
+        "nemo.core.classes.mixins",
+        "nemo.core.config",
+        "nemo.core.optim",
+        "nemo.lightning",
+        "nemo.utils",
+    }
+)
+
+PUT_OFF: Final[Mapping[str, Sequence[str]]] = {
+    # the compiler: Lightning asks whether a model is compiled
+    "torch._dynamo": ("OptimizedModule",),
+    # plots of metrics
+    "torchmetrics.utilities.plot": (
+        "_AX_TYPE", "_CMAP_TYPE", "_PLOT_OUT_TYPE", "plot_confusion_matrix", "plot_curve",
+        "plot_single_or_multi_val",
+    ),
+    # torchmetrics gives scipy.signal back a name that an old package missed
+    "scipy.signal": ("hamming",),
+    # tables of training data
+    "pandas": (),
+    "pyarrow": (),
+    "pyarrow.parquet": (),
+    # names of classes that moved between versions of Lightning
+    "lightning.pytorch._graveyard": (),
+    # kernels of language models that are fused into the decoder
+    "triton": (),
+    "nemo.collections.asr.parts.submodules.ngram_lm.ngram_lm_triton": (
+        "ngram_advance_triton_kernel", "ngram_multi_advance_triton_kernel",
+    ),
+    # pyannote.audio scores and draws what it finds only where somebody asks
+    "pyannote.metrics.diarization": ("DiarizationErrorRate", "GreedyDiarizationErrorRate"),
+    "pyannote.core.notebook": (
+        "Notebook", "notebook", "repr_annotation", "repr_feature", "repr_segment",
+        "repr_timeline",
+    ),
+    # pyannote.audio can take its embeddings from NeMo, where that is installed
+    "nemo.collections.asr.models.label_models": ("EncDecSpeakerLabelModel",),
+    # scores made into probabilities, and the ways to cluster that no configuration here names
+    "pyannote.audio.core.calibration": ("Calibration",),
+    "networkx": ("Graph",),
+    "sklearn.cluster": ("KMeans",),
+    # speakers are matched to references only where diarization is scored or clustered
+    "scipy.optimize": ("linear_sum_assignment",),
+    "nemo.collections.asr.data.huggingface.hf_audio_to_text_dataset": (
+        "get_hf_audio_to_text_bpe_dataset", "get_hf_audio_to_text_char_dataset",
+    ),
+}  # fmt: skip
+
+
+def import_leanly() -> None:
+    """Put off what a worker never uses, from now on, unless the switch says no.
+
+    To be called before NeMo, pyannote.audio, Lightning or the SDK is imported: what is there
+    already stays as it is. Calling it again changes nothing.
+    """
+    if os.environ.get(SWITCH, "1") == "0" or any(isinstance(f, _Finder) for f in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Finder())
+    sys.modules.setdefault("cpuinfo", _cpuinfo())
+
+
+def put_off() -> frozenset[str]:
+    """The modules that are still waiting for somebody to use them."""
+    return frozenset(name for name, found in sys.modules.items() if type(found) is _Waiting)
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        parent = sys.modules.get(fullname.rpartition(".")[0])
+        if type(parent) is _Waiting and fullname not in PUT_OFF:
+            _wake(parent)
+        if fullname not in RE_EXPORTS and fullname not in PUT_OFF:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, InspectLoader):
+            spec.loader = (
+                _WaitingLoader(spec.loader, promises=PUT_OFF[fullname])
+                if fullname in PUT_OFF
+                else _PassingLoader(spec.loader)
+            )
+        return spec
+
+
+class _PassingLoader(Loader):
+    """Runs a package's `__init__` without what it imports only to pass it on."""
+
+    def __init__(self, real: InspectLoader) -> None:
+        self._real = real
+
+    def exec_module(self, module: ModuleType) -> None:
+        tree = ast.parse(self._real.get_source(module.__name__) or "")
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        homes: dict[str, tuple[str, str]] = {}
+        stars: list[str] = []
+        kept: list[ast.stmt] = []
+        for statement in tree.body:
+            if not isinstance(statement, ast.ImportFrom) or statement.module == "__future__":
+                kept.append(statement)
+                continue
+            source = resolve_name(
+                "." * statement.level + (statement.module or ""), module.__package__
+            )
+            names = {alias.asname or alias.name: alias.name for alias in statement.names}
+            if "*" in names and source in RE_EXPORTS:
+                stars.append(source)
+            elif "*" in names or not used.isdisjoint(names) or any(map(_is_special, names)):
+                kept.append(statement)
+            elif source != module.__name__:  # its own submodules are found without help
+                homes |= {name: (source, original) for name, original in names.items()}
+        tree.body = kept
+        module.__dict__["__homes__"] = homes
+        module.__dict__["__stars__"] = stars
+        module.__class__ = _Passing
+        exec(compile(tree, str(module.__file__), "exec"), module.__dict__)  # noqa: S102  as any loader
+
+
+class _Passing(ModuleType):
+    """A package that finds what it passes on when it is asked for it."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        if _is_special(name):
+            raise AttributeError(name)
+        value = self.__found(name)
+        self.__dict__[name] = value
+        return value
+
+    def __found(self, name: str) -> Any:  # noqa: ANN401
+        if home := self.__dict__["__homes__"].get(name):
+            return _member(*home)
+        for star in self.__dict__["__stars__"]:
+            try:
+                return getattr(importlib.import_module(star), name)
+            except AttributeError:
+                continue
+        own = f"{self.__name__}.{name}"
+        try:
+            return importlib.import_module(own)
+        except ModuleNotFoundError as error:
+            if error.name != own:
+                raise
+            message = f"module {self.__name__!r} has no attribute {name!r}"
+            raise AttributeError(message) from None
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__")
+
+
+def _member(module: str, name: str) -> Any:  # noqa: ANN401
+    home = importlib.import_module(module)
+    try:
+        return getattr(home, name)
+    except AttributeError:
+        return importlib.import_module(f"{module}.{name}")
+
+
+class _WaitingLoader(Loader):
+    def __init__(self, real: InspectLoader, *, promises: Sequence[str]) -> None:
+        self.real = real
+        self.lock = threading.RLock()
+        self.promises = dict.fromkeys(promises)
+
+    def exec_module(self, module: ModuleType) -> None:
+        for name in self.promises:
+            module.__dict__[name] = _Promise(name, (), {"__module__": module.__name__})
+        module.__class__ = _Waiting
+
+
+class _Waiting(ModuleType):
+    """A module that runs when it is asked for what it has not promised."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        if _is_special(name) and name not in ("__version__", "__all__"):
+            raise AttributeError(name)
+        _wake(self)
+        return getattr(self, name)
+
+
+def _wake(module: ModuleType) -> None:
+    """Run a module that waits, in its own place."""
+    loader = module.__loader__
+    if not isinstance(loader, _WaitingLoader):
+        return
+    if parent := sys.modules.get(module.__name__.rpartition(".")[0]):
+        _wake(parent)
+    with loader.lock:
+        if not isinstance(module, _Waiting):
+            return
+        object.__setattr__(module, "__class__", ModuleType)
+        for name in loader.promises:
+            del module.__dict__[name]
+        module.__loader__ = loader.real
+        if module.__spec__ is not None:
+            module.__spec__.loader = loader.real
+        loader.real.exec_module(module)
+
+
+class _Promise(type):
+    """Stands for a class or a function of a module that has not run yet."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:
+        """Make a promise; of a class that derives from one, the class that was meant."""
+        if not bases:
+            return super().__new__(cls, name, bases, namespace)
+        real = tuple(_kept(base) for base in bases)
+        return types.new_class(name, real, exec_body=lambda body: body.update(namespace))
+
+    def __real(cls) -> Any:  # noqa: ANN401
+        return _kept(cls)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        """Nothing is an instance of a class whose module has not run."""
+        waits = type(sys.modules.get(cls.__module__)) is _Waiting
+        return not waits and isinstance(instance, cls.__real())
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        waits = type(sys.modules.get(cls.__module__)) is _Waiting
+        return not waits and issubclass(subclass, cls.__real())
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        return cls.__real()(*args, **kwargs)
+
+    def __getitem__(cls, key: object) -> Any:  # noqa: ANN401
+        return cls.__real()[key]
+
+    def __getattr__(cls, name: str) -> Any:  # noqa: ANN401
+        if _is_special(name):
+            raise AttributeError(name)
+        return getattr(cls.__real(), name)
+
+
+def _kept(base: type) -> Any:  # noqa: ANN401
+    if not isinstance(base, _Promise):
+        return base
+    module = importlib.import_module(base.__module__)
+    _wake(module)
+    return getattr(module, base.__name__)
+
+
+def _cpuinfo() -> ModuleType:
+    module = ModuleType("cpuinfo", "The processor's name, without a second Python.")
+    module.__dict__["get_cpu_info"] = lambda: {"brand_raw": _processor()}
+    return module
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "")
