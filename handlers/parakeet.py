@@ -9,9 +9,13 @@ from typing import Any, Final
 import numpy as np
 
 from handlers.audio import Recording
-from handlers.audio.tape import Samples
+from handlers.audio.tape import SAMPLE_RATE, Samples
+from handlers.cold_start import STOPWATCH
 from handlers.errors import ModelMissing, UnsupportedLanguage
+from handlers.lean_imports import import_leanly
+from handlers.loading import read_ahead, without_collection
 from handlers.model_thread import CheckCancelled, ModelThread
+from handlers.prepared import is_prepared
 from handlers.progress import Progress, Step
 from handlers.settings import Settings
 from handlers.timeline import Model, Transcription, Word, milliseconds
@@ -70,6 +74,18 @@ class ParakeetTranscriber:
         progress(Step("transcribe", 1.0))
         return Transcription(words, language=spoken, model=self._model)
 
+    def warm_up(self) -> None:
+        """Decode noise of the largest shape that jobs bring, so that no job meets a first time.
+
+        A GPU plans its memory and its graphs for that shape. A processor plans nothing: there the
+        shortest audio fetches every weight, and the largest would only take as long as a job.
+        """
+        planned = self._engine.device.type == "cuda"
+        windows = self._settings.window_batch if planned else 1
+        seconds = self._settings.window_seconds if planned else SHORTEST_SECONDS
+        noise = np.random.default_rng(0).normal(scale=0.01, size=round(seconds * SAMPLE_RATE))
+        self._decode([noise.astype(np.float32)] * windows)
+
     def _language(self, wanted: str | None) -> str | None:
         known = _LANGUAGES.get(self._model.name)
         if wanted and known and wanted not in known:
@@ -106,9 +122,10 @@ class ParakeetTranscriber:
 
 
 def load_parakeet(settings: Settings) -> ParakeetTranscriber:
-    """Find the transcriber's weights and load them, with word times and confidences switched on.
+    """Find the transcriber's weights, load them, and run the model once.
 
-    Decoding is configured once: a flag that changes between calls makes NeMo rebuild its decoder.
+    Word times and confidences are switched on here, for good: a flag that changes between calls
+    makes NeMo rebuild its decoder.
 
     Raises:
         ModelMissing: there is no such model, or it holds no `.nemo` file.
@@ -116,16 +133,25 @@ def load_parakeet(settings: Settings) -> ParakeetTranscriber:
         ModelBroken: NeMo cannot load it.
 
     """
-    weights = find_weights(settings.transcriber_model, files=("*.nemo",), settings=settings)
-    path = _nemo_file(weights)
+    with STOPWATCH.phase("transcriber found"):
+        weights = find_weights(settings.transcriber_model, files=("*.nemo",), settings=settings)
+        path = _model_file(weights)
+    read_ahead(path.iterdir() if path.is_dir() else (path,))
     _log.info("loading transcriber %s", weights.model.name)
-    engine = _restore(path, device=settings.device)
+    with without_collection():
+        engine = _restore(path, device=settings.device)
+    transcriber = ParakeetTranscriber(engine, model=weights.model, settings=settings)
+    with STOPWATCH.phase("transcriber warmed up"):
+        transcriber.warm_up()
     _log.info("transcriber ready on %s", engine.device)
-    return ParakeetTranscriber(engine, model=weights.model, settings=settings)
+    return transcriber
 
 
-def _nemo_file(weights: Weights) -> Path:
-    found = [weights.path] if weights.path.is_file() else sorted(weights.path.glob("*.nemo"))
+def _model_file(weights: Weights) -> Path:
+    """The `.nemo` file, or the folder that was prepared from one."""
+    if weights.path.is_file() or is_prepared(weights.path):
+        return weights.path
+    found = sorted(weights.path.glob("*.nemo"))
     if len(found) != 1:
         message = (
             f"{weights.model.name} holds {len(found)} .nemo files where one is needed. Set "
@@ -136,13 +162,20 @@ def _nemo_file(weights: Weights) -> Path:
 
 
 def _restore(path: Path, *, device: str) -> Any:  # noqa: ANN401
-    from nemo.collections.asr.models import ASRModel  # noqa: PLC0415
-    from nemo.utils import logging as nemo_logging  # noqa: PLC0415
-    from omegaconf import open_dict  # noqa: PLC0415
+    with STOPWATCH.phase("transcriber imported"):
+        import_leanly()
+        from nemo.utils import logging as nemo_logging  # noqa: PLC0415
 
-    nemo_logging.setLevel(logging.ERROR)
+        nemo_logging.setLevel(logging.ERROR)
+        from omegaconf import open_dict  # noqa: PLC0415
+
+        from handlers import nemo_file  # noqa: PLC0415
+
     with typed_load(path.name, advice="Check that it is a NeMo 3 transducer; fetch it again."):
-        engine = ASRModel.restore_from(str(path), map_location=pick_device(device))
+        with STOPWATCH.phase("transcriber built"):
+            engine = nemo_file.restore(path)
+        with STOPWATCH.phase("transcriber moved"):
+            engine.to(pick_device(device))
         decoding = engine.cfg.decoding
         with open_dict(decoding):
             decoding.compute_timestamps = True
