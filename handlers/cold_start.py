@@ -6,12 +6,17 @@ Engines and the launcher note what they do; the launcher reads it once, when all
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, TypeVar
+
+from handlers.progress import Progress
+
+Input = TypeVar("Input")
+_Answer = Callable[[Input, Progress], Awaitable[dict[str, Any]]]
 
 _KIB: Final = 1024
 
@@ -30,6 +35,14 @@ class ColdStart:
     seconds: float
     phases: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     peak_bytes: int = 0
+
+    def body(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "seconds": self.seconds,
+            "phases": dict(self.phases),
+            "peak_bytes": self.peak_bytes,
+        }
 
     def __str__(self) -> str:
         """Say all of it in one line."""
@@ -67,6 +80,17 @@ class Stopwatch:
     def _note(self, name: str, seconds: float) -> None:
         with self._lock:
             self._phases[name] = self._phases.get(name, 0.0) + seconds
+
+
+def tell_once(answer: _Answer[Input], start: ColdStart) -> _Answer[Input]:
+    """Let the first reply that there is carry the start, under `cold_start`, and no later one."""
+    untold = [start.body()]
+
+    async def told(raw: Input, progress: Progress) -> dict[str, Any]:
+        reply = await answer(raw, progress)
+        return {**reply, "cold_start": untold.pop()} if untold else reply
+
+    return told
 
 
 def since_process_start() -> float:

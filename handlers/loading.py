@@ -31,6 +31,11 @@ def _read_all(paths: Iterable[Path]) -> None:
                 os.posix_fadvise(file.fileno(), offset, _STRETCH, os.POSIX_FADV_WILLNEED)
 
 
+IMPORTS: Final = threading.Lock()
+"""Held by whoever imports an engine: two threads gain nothing there, and may each end up with
+modules that the other one has only begun."""
+
+
 @contextmanager
 def without_collection() -> Iterator[None]:
     """Keep Python from looking for garbage while modules and models are made, of which none is."""

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
+from nemo.collections.asr.models import rnnt_bpe_models  # noqa: F401  what a Parakeet is
 from nemo.collections.asr.models.asr_model import ASRModel
 from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
 from omegaconf import OmegaConf

@@ -13,7 +13,7 @@ from handlers.audio.tape import SAMPLE_RATE, Samples
 from handlers.cold_start import STOPWATCH
 from handlers.errors import ModelMissing, UnsupportedLanguage
 from handlers.lean_imports import import_leanly
-from handlers.loading import read_ahead, without_collection
+from handlers.loading import IMPORTS, read_ahead, without_collection
 from handlers.model_thread import CheckCancelled, ModelThread
 from handlers.prepared import is_prepared
 from handlers.progress import Progress, Step
@@ -162,7 +162,7 @@ def _model_file(weights: Weights) -> Path:
 
 
 def _restore(path: Path, *, device: str) -> Any:  # noqa: ANN401
-    with STOPWATCH.phase("transcriber imported"):
+    with IMPORTS, STOPWATCH.phase("transcriber imported"):
         import_leanly()
         from nemo.utils import logging as nemo_logging  # noqa: PLC0415
 
