@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -79,9 +80,11 @@ class ConversationService:
         self._settings = settings
 
     def warm(self) -> None:
-        """Load both engines before the first job; what fails is left to the jobs."""
-        self._transcriber.warm()
-        self._diarizer.warm()
+        """Load both engines at the same time before the first job; jobs are told what fails."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="warm") as other:
+            diarizer = other.submit(self._diarizer.warm)
+            self._transcriber.warm()
+            diarizer.result()
 
     def _engines(self, job: Job) -> tuple[Transcriber[Recording], Diarizer[Recording] | None]:
         """Give the engines that a job needs; where both are missing, say so at once."""
