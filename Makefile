@@ -39,6 +39,9 @@ cold-start: $(READY) ## time one job from zero workers, both endpoints at once a
 	$(BIN)/python -m benchmarks.cold_start --engines demo --picture out/cold-start.svg
 	$(BIN)/python -m benchmarks.cold_start --engines stubs --picture out/cold-start-stubs.svg
 
+bench-cold: $(READY) ## measure cold starts of full-size models: 5 GB in build/, 25 minutes
+	$(BIN)/python -m benchmarks.cold
+
 models: $(READY) ## train the demo's models anew: 45 minutes each at most on 2 cores
 	$(BIN)/python -m demo.recipes.transcriber
 	$(BIN)/python -m demo.recipes.diarizer
@@ -71,4 +74,4 @@ docs: $(READY) ## write what is generated from the code into docs/
 clean: ## remove what can be made again
 	rm -rf .venv build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help run test lint accuracy long fanout cold-start models setup locks format docs clean
+.PHONY: help run test lint accuracy long fanout cold-start bench-cold models setup locks format docs clean

@@ -1,0 +1,1 @@
+"""How long workers take from nothing to their first job, beside plain handlers and the floor."""
