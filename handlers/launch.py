@@ -1,14 +1,20 @@
 """Starts a worker: what every entry point does once it says what answers its jobs."""
 
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from handlers.bucket import Bucket
+from handlers.cold_start import STOPWATCH, tell_once
+from handlers.errors import ModelError
+from handlers.fitness import checks
 from handlers.logs import configure_logging
 from handlers.progress import Progress
 from handlers.settings import Settings, SettingsError
-from handlers.worker import serve
+from handlers.worker import require, serve
+
+_log = logging.getLogger(__name__)
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -16,8 +22,8 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 class Service(Protocol):
     """What answers jobs."""
 
-    def warm(self) -> None:
-        """Get ready before the first job."""
+    def warm(self) -> Sequence[ModelError]:
+        """Get ready before the first job; what could not be loaded."""
         ...
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
@@ -37,9 +43,12 @@ def launch(create: Callable[[AnySettings], Service], *, kind: type[AnySettings])
         service = create(settings)
     except SettingsError as error:
         sys.exit(f"The worker cannot start: {error}")
-    service.warm()
+    failures = service.warm()
+    cold_start = STOPWATCH.read()
+    _log.info("%s", cold_start)
+    require(checks(settings, failures))
     serve(
-        service.answer,
+        tell_once(service.answer, cold_start),
         max_result_bytes=settings.max_result_bytes,
         progress_interval=settings.progress_interval_seconds,
         bucket=bucket,

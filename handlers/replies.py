@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
+from handlers.cold_start import ColdStart
 from handlers.conversation import Conversation
 from handlers.formats import Format, render
 from handlers.jobs import Job
@@ -37,10 +38,13 @@ class AnyReply(BaseModel):
     timings: dict[str, float] = Field(description="Seconds of each phase.")
     usage: Usage
     warnings: tuple[str, ...] = Field(description="What a reader should know about the answer.")
+    cold_start: ColdStart | None = Field(
+        default=None, description="Of the worker, with the first job that it did."
+    )
 
     def body(self) -> dict[str, Any]:
         """The reply ready for JSON."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude={"cold_start"} if not self.cold_start else None)
 
 
 class TranscriptionReply(AnyReply):

@@ -59,10 +59,13 @@ class Resident(Generic[Engine]):
             return error
         return None
 
-    def warm(self) -> None:
+    def warm(self) -> list[ModelError]:
         """Load the engine now; what keeps it from that is logged, and left to the jobs."""
-        if failure := self.failure():
-            _log.error("%s: %s", failure.code, failure)
+        failure = self.failure()
+        if failure is None:
+            return []
+        _log.error("%s: %s", failure.code, failure)
+        return [failure]
 
 
 class ConversationService:
@@ -79,12 +82,11 @@ class ConversationService:
         self._diarizer = diarizer
         self._settings = settings
 
-    def warm(self) -> None:
+    def warm(self) -> list[ModelError]:
         """Load both engines at the same time before the first job; jobs are told what fails."""
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="warm") as other:
             diarizer = other.submit(self._diarizer.warm)
-            self._transcriber.warm()
-            diarizer.result()
+            return [*self._transcriber.warm(), *diarizer.result()]
 
     def _engines(self, job: Job) -> tuple[Transcriber[Recording], Diarizer[Recording] | None]:
         """Give the engines that a job needs; where both are missing, say so at once."""
@@ -135,9 +137,9 @@ class TranscriptionService:
         self._transcriber = transcriber
         self._settings = settings
 
-    def warm(self) -> None:
+    def warm(self) -> list[ModelError]:
         """Load the engine before the first job; what fails is left to the jobs."""
-        self._transcriber.warm()
+        return self._transcriber.warm()
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
         """Answer the `input` of a job with a `TranscriptionReply` ready for JSON.
@@ -172,9 +174,9 @@ class DiarizationService:
         self._diarizer = diarizer
         self._settings = settings
 
-    def warm(self) -> None:
+    def warm(self) -> list[ModelError]:
         """Load the engine before the first job; what fails is left to the jobs."""
-        self._diarizer.warm()
+        return self._diarizer.warm()
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
         """Answer the `input` of a job with a `DiarizationReply` ready for JSON.

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     device: DeviceChoice = "auto"
     """`auto` takes a GPU where there is one."""
 
+    on_missing_weights: Literal["answer", "unfit"] = "answer"
+    """Tell every job what is missing, or fail the fitness check and be replaced."""
+
     max_audio_bytes: int = Field(default=2 * 1024**3, gt=0)
     """Largest recording that is accepted, as it is sent."""
     max_audio_seconds: float = Field(default=6 * 3600, gt=0)

@@ -5,11 +5,12 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 
 from handlers.bucket import Bucket
 from handlers.errors import EngineCrashed, InternalError, ParleyError, ResultTooLarge
+from handlers.fitness import Check
 from handlers.lean_imports import import_leanly
 from handlers.logs import current_job
 from handlers.progress import Progress, Step
@@ -165,6 +166,15 @@ def serve(
     )
     # constant, since the SDK takes no job while it changes from one figure to another
     runpod.serverless.start({"handler": handler, "concurrency_modifier": lambda _now: concurrency})
+
+
+def require(checks: Iterable[Check]) -> None:
+    """Let the SDK run checks before it takes jobs; one that raises ends the worker."""
+    import_leanly()
+    import runpod  # noqa: PLC0415
+
+    for check in checks:
+        runpod.serverless.register_fitness_check(check)
 
 
 def platform_post() -> Post:

@@ -214,4 +214,6 @@ def _reader(progress: Progress) -> Callable[[Update], None]:
 
 def _report(reply: AnyReply, result: Result) -> Report:
     seconds = {"delay": result.delay, **reply.timings}
+    if reply.cold_start:
+        seconds["cold_start"] = reply.cold_start.seconds
     return Report(audio=reply.audio, seconds=seconds, warnings=reply.warnings)

@@ -1,12 +1,13 @@
 """A job from its input to its reply, with engines behind endpoints."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import aiohttp
 
 from handlers.bucket import Bucket
-from handlers.errors import EndpointNotConfigured
+from handlers.errors import EndpointNotConfigured, ModelError
 from handlers.jobs import Job, read_job
 from handlers.progress import Progress
 from orchestrator.endpoint import Endpoint
@@ -24,8 +25,9 @@ class OrchestratorService:
         self._bucket = bucket
         self._fanout: Fanout | None = None
 
-    def warm(self) -> None:
+    def warm(self) -> Sequence[ModelError]:
         """Nothing is loaded; a session belongs to the event loop of the jobs."""
+        return ()
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
         """Answer the `input` of a job with a `Reply` ready for JSON.
