@@ -18,7 +18,6 @@ from emulator.process import WorkerProcess
 from emulator.queue import JobQueue
 
 _WITHIN: Final = 300.0
-_GRACE: Final = 5.0
 _READY: Final = re.compile(r"ready after [\d.]+ s \((?P<phases>[^)]*)\)")
 _KIB: Final = 1024
 
@@ -80,7 +79,7 @@ async def start(contest: Contest, worker: Worker, *, log: Path) -> Start:
             answered = time.monotonic()
             peak_answered = high_water(process.pid)
         finally:
-            await process.stop(grace=_GRACE)
+            process.kill()
             await life
             await guard.close()
     if job.state is State.FAILED:
