@@ -55,7 +55,7 @@ $(READY): docker/locks/uv.txt docker/locks/dev.txt pyproject.toml
 		|| { rm -rf .venv; echo "Python cannot make an environment: apt-get install python3.11-venv"; exit 1; }
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docker/locks/uv.txt
 	@echo "Installing what is locked into .venv: about 6 GB, once."
-	@$(BIN)/uv pip sync --require-hashes --python $(BIN)/python docker/locks/dev.txt
+	@$(BIN)/uv pip sync --compile-bytecode --require-hashes --python $(BIN)/python docker/locks/dev.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
