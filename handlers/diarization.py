@@ -1,5 +1,6 @@
 """The diarization endpoint: the turns alone. Wiring only."""
 
+from handlers.fitness import checks
 from handlers.launch import launch
 from handlers.pyannote_diarizer import load_pyannote
 from handlers.service import DiarizationService, Resident
@@ -12,4 +13,4 @@ def create_service(settings: Settings) -> DiarizationService:
 
 
 if __name__ == "__main__":
-    launch(create_service, kind=Settings)
+    launch(create_service, kind=Settings, checks=checks)

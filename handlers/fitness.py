@@ -5,12 +5,11 @@ That helps against a machine that is wrong, and not against weights that are mis
 these are told to every job instead, unless the operator wants it otherwise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from handlers.errors import ModelError
 from handlers.settings import Settings
-
-Check = Callable[[], None]
+from handlers.worker import Check
 
 
 class Unfit(RuntimeError):

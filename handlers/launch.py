@@ -8,11 +8,10 @@ from typing import Any, Protocol, TypeVar
 from handlers.bucket import Bucket
 from handlers.cold_start import STOPWATCH, tell_once
 from handlers.errors import ModelError
-from handlers.fitness import checks
 from handlers.logs import configure_logging
 from handlers.progress import Progress
 from handlers.settings import Settings, SettingsError
-from handlers.worker import require, serve
+from handlers.worker import Check, require, serve
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +30,27 @@ class Service(Protocol):
         ...
 
 
-def launch(create: Callable[[AnySettings], Service], *, kind: type[AnySettings]) -> None:
+def unchecked(_settings: Settings, _failures: Sequence[ModelError]) -> Sequence[Check]:
+    """Nothing to pass."""
+    return ()
+
+
+def launch(
+    create: Callable[[AnySettings], Service],
+    *,
+    kind: type[AnySettings],
+    checks: Callable[[AnySettings, Sequence[ModelError]], Sequence[Check]] = unchecked,
+) -> None:
     """Read the environment, get ready, and take jobs until the worker is stopped.
 
     Ends the process with a sentence where the environment holds what cannot be.
+
+    Args:
+        create: makes what answers jobs.
+        kind: what the environment is read as.
+        checks: gives what the worker has to pass before its first job, of the settings and of
+            what could not be loaded.
+
     """
     try:
         settings = kind.read()

@@ -1,5 +1,6 @@
 """The single endpoint: both engines in one GPU worker. Wiring only."""
 
+from handlers.fitness import checks
 from handlers.launch import launch
 from handlers.parakeet import load_parakeet
 from handlers.pyannote_diarizer import load_pyannote
@@ -17,4 +18,4 @@ def create_service(settings: Settings) -> ConversationService:
 
 
 if __name__ == "__main__":
-    launch(create_service, kind=Settings)
+    launch(create_service, kind=Settings, checks=checks)

@@ -1,5 +1,6 @@
 """The transcription endpoint: the words alone. Wiring only."""
 
+from handlers.fitness import checks
 from handlers.launch import launch
 from handlers.parakeet import load_parakeet
 from handlers.service import Resident, TranscriptionService
@@ -12,4 +13,4 @@ def create_service(settings: Settings) -> TranscriptionService:
 
 
 if __name__ == "__main__":
-    launch(create_service, kind=Settings)
+    launch(create_service, kind=Settings, checks=checks)

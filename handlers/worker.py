@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 
 from handlers.bucket import Bucket
 from handlers.errors import EngineCrashed, InternalError, ParleyError, ResultTooLarge
-from handlers.fitness import Check
 from handlers.lean_imports import import_leanly
 from handlers.logs import current_job
 from handlers.progress import Progress, Step
@@ -26,6 +25,9 @@ _ENVELOPE_BYTES: Final = len(b'{"output": }')
 Job = dict[str, Any]
 Answer = Callable[[Any, Progress], Awaitable[dict[str, Any]]]
 """Answers the `input` of a job."""
+
+Check = Callable[[], None]
+"""Raises where the worker cannot serve."""
 
 Post = Callable[[Job, dict[str, Any]], Awaitable[None]]
 """Delivers one progress message of a job to the platform."""
