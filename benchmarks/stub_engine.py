@@ -13,10 +13,12 @@ import time
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-import runpod
-
 from handlers.errors import ParleyError
 from handlers.jobs import AudioJob, DiarizationJob, TranscriptionJob, read_job
+from handlers.lean_imports import import_leanly
+
+import_leanly()
+import runpod  # noqa: E402
 
 ENGINE: Final = os.environ.get("STUB_ENGINE", "transcription")
 SECONDS: Final = float(os.environ.get("STUB_SECONDS", "0"))
