@@ -19,7 +19,9 @@ CONTEST = Contest(
     allowed=Allowed(share={"warm": 0.5, "dropped": 0.5}, memory=100),
     weight_bytes=4_000_000_000,
 )
-PLAIN_START = Start(taken=10, answered=11, peak_bytes=200, peak_answered_bytes=210, phases={})
+PLAIN_START = Start(
+    taken=10, answered=11, peak_bytes=200, peak_answered_bytes=210, phases={}, others=0
+)
 OUR_START = replace(PLAIN_START, taken=4.0, peak_bytes=90)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.cold.calm import Others
 from benchmarks.cold.contests import DIARIZATION_ENDPOINT, TRANSCRIPTION_ENDPOINT, Contest, Worker
 from emulator.guard import Guard
 from emulator.hosted import Strangers
@@ -37,6 +38,7 @@ class Start:
         peak_bytes: the most memory that the process had when it took the job.
         peak_answered_bytes: and when it had answered it.
         phases: seconds of each part, as the worker itself logs them; empty where it does not.
+        others: cores that other programs used meanwhile, on average.
 
     """
 
@@ -45,6 +47,7 @@ class Start:
     peak_bytes: int
     peak_answered_bytes: int
     phases: Mapping[str, float]
+    others: float
 
 
 async def start(contest: Contest, worker: Worker, *, log: Path) -> Start:
@@ -67,7 +70,7 @@ async def start(contest: Contest, worker: Worker, *, log: Path) -> Start:
         }
         guard = Guard()
         await guard.start()
-        began = time.monotonic()
+        others, began = Others(), time.monotonic()
         process = await WorkerProcess.start(
             (sys.executable, "-m", worker.module), environment=environment, log=log, guard=guard
         )
@@ -91,6 +94,7 @@ async def start(contest: Contest, worker: Worker, *, log: Path) -> Start:
         peak_bytes=peak,
         peak_answered_bytes=peak_answered,
         phases=read_phases(log),
+        others=round(others.cores, 3),
     )
 
 
