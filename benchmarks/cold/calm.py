@@ -10,7 +10,7 @@ _STAT: Final = Path("/proc/stat")
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _WORKS: Final = (0, 1, 2, 5, 6)
 """The columns of user, nice, system and both kinds of interrupts."""
-_LOOK_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 1.0
 
 DISTURBED: Final = 0.2
 """Cores that others used on average, from which a start is done again."""
