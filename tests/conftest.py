@@ -1,8 +1,15 @@
 """What all tests share."""
 
+import logging
 import os
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _every_record_is_caught(caplog: pytest.LogCaptureFixture) -> None:
+    """Undo what NeMo does to every handler that it finds: its own level."""
+    caplog.handler.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)
