@@ -5,7 +5,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +23,7 @@ from handlers.timeline import AudioFacts, Diarization, Report
 from handlers.transcriber import Transcriber
 
 Engine = TypeVar("Engine")
+Found = TypeVar("Found")
 
 _log = logging.getLogger(__name__)
 
@@ -128,18 +129,45 @@ class ConversationService:
         return reply.body()
 
 
-class TranscriptionService:
-    """Answers jobs with the words alone."""
+class _EngineService(Generic[Engine]):
+    """What the services of one engine share."""
 
-    def __init__(
-        self, transcriber: Resident[Transcriber[Recording]], *, settings: Settings
-    ) -> None:
-        self._transcriber = transcriber
+    def __init__(self, engine: Resident[Engine], *, settings: Settings) -> None:
+        self._engine = engine
         self._settings = settings
 
     def warm(self) -> list[ModelError]:
         """Load the engine before the first job; what fails is left to the jobs."""
-        return self._transcriber.warm()
+        return self._engine.warm()
+
+    async def _done(
+        self,
+        job: AudioJob,
+        work: Callable[[Engine, Recording], Awaitable[Found]],
+        *,
+        phase: Phase,
+        progress: Progress,
+    ) -> tuple[Found, dict[str, Any]]:
+        """Open a job's audio and let the engine work on it; what it found, and what went beside."""
+        began = time.monotonic()
+        async with _opened(job, settings=self._settings, progress=progress) as recording:
+            engine = await asyncio.to_thread(self._engine.get)
+            ready = time.monotonic()
+            found = await work(engine, recording)
+        now, report = time.monotonic(), _report(recording)
+        spent = {**report.seconds, phase: now - ready, "total": now - began}
+        return found, {
+            "audio": report.audio,
+            "timings": {name: round(seconds, 3) for name, seconds in spent.items()},
+            "usage": Usage(
+                audio_seconds=report.audio.seconds, processing_seconds=round(now - began, 3)
+            ),
+            "warnings": report.warnings,
+        }
+
+
+class TranscriptionService(_EngineService[Transcriber[Recording]]):
+    """Answers jobs with the words alone."""
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
         """Answer the `input` of a job with a `TranscriptionReply` ready for JSON.
@@ -148,35 +176,22 @@ class TranscriptionService:
             ParleyError: the job cannot be answered; the leaf says why.
 
         """
-        began = time.monotonic()
         job = read_job(raw, TranscriptionJob)
-        async with _opened(job, settings=self._settings, progress=progress) as recording:
-            engine = await asyncio.to_thread(self._transcriber.get)
-            ready = time.monotonic()
-            found = await engine.transcribe(recording, language=job.language, progress=progress)
-        report = _report(recording)
-        timings, usage = _account(report, "transcribe", ready=ready, began=began)
+        found, beside = await self._done(
+            job,
+            lambda engine, audio: engine.transcribe(
+                audio, language=job.language, progress=progress
+            ),
+            phase="transcribe",
+            progress=progress,
+        )
         return TranscriptionReply(
-            words=found.words,
-            language=found.language,
-            model=found.model,
-            audio=report.audio,
-            timings=timings,
-            usage=usage,
-            warnings=report.warnings,
+            words=found.words, language=found.language, model=found.model, **beside
         ).body()
 
 
-class DiarizationService:
+class DiarizationService(_EngineService[Diarizer[Recording]]):
     """Answers jobs with the turns alone."""
-
-    def __init__(self, diarizer: Resident[Diarizer[Recording]], *, settings: Settings) -> None:
-        self._diarizer = diarizer
-        self._settings = settings
-
-    def warm(self) -> list[ModelError]:
-        """Load the engine before the first job; what fails is left to the jobs."""
-        return self._diarizer.warm()
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
         """Answer the `input` of a job with a `DiarizationReply` ready for JSON.
@@ -185,23 +200,19 @@ class DiarizationService:
             ParleyError: the job cannot be answered; the leaf says why.
 
         """
-        began = time.monotonic()
         job = read_job(raw, DiarizationJob)
-        async with _opened(job, settings=self._settings, progress=progress) as recording:
-            engine = await asyncio.to_thread(self._diarizer.get)
-            ready = time.monotonic()
-            found = await engine.diarize(recording, speakers=job.speakers, progress=progress)
-        report = _report(recording)
-        timings, usage = _account(report, "diarize", ready=ready, began=began)
+        found, beside = await self._done(
+            job,
+            lambda engine, audio: engine.diarize(audio, speakers=job.speakers, progress=progress),
+            phase="diarize",
+            progress=progress,
+        )
         return DiarizationReply(
             turns=found.turns,
             exclusive=found.exclusive,
             embeddings=found.embeddings,
             model=found.model,
-            audio=report.audio,
-            timings=timings,
-            usage=usage,
-            warnings=report.warnings,
+            **beside,
         ).body()
 
 
@@ -243,13 +254,3 @@ def _report(recording: Recording) -> Report:
         seconds={str(phase): spent for phase, spent in recording.seconds_spent.items()},
         warnings=recording.warnings,
     )
-
-
-def _account(
-    report: Report, phase: Phase, *, ready: float, began: float
-) -> tuple[dict[str, float], Usage]:
-    """Timings and usage of a job with one engine that has just ended."""
-    now = time.monotonic()
-    spent = {**report.seconds, phase: now - ready, "total": now - began}
-    usage = Usage(audio_seconds=report.audio.seconds, processing_seconds=round(now - began, 3))
-    return {name: round(seconds, 3) for name, seconds in spent.items()}, usage

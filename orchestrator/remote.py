@@ -41,13 +41,13 @@ class Ends:
         return max(0.0, self.at - time.monotonic())
 
 
-class RemoteTranscriber:
-    """A transcription endpoint, as a transcriber of what a job names.
+class _RemoteEngine:
+    """One endpoint, as an engine of what a job names.
 
     Args:
-        endpoint: of the kind `handlers.transcription`.
-        ends: when the words must be there.
-        shared: told the phases that are not the transcriber's own.
+        endpoint: of the engine's kind.
+        ends: when its answer must be there.
+        shared: told the phases that are not the engine's own.
 
     """
 
@@ -55,6 +55,17 @@ class RemoteTranscriber:
         self._endpoint = endpoint
         self._ends = ends
         self._shared = shared
+
+    async def _ask(
+        self, asked: Mapping[str, Any], *, kind: type[SomeReply], progress: Progress
+    ) -> tuple[SomeReply, Report]:
+        told = steps(own=progress, shared=self._shared)
+        result, reply = await ask(self._endpoint, asked, kind=kind, ends=self._ends, progress=told)
+        return reply, _report(reply, result)
+
+
+class RemoteTranscriber(_RemoteEngine):
+    """An endpoint of the kind `handlers.transcription`."""
 
     async def transcribe(
         self, audio: AudioSource, *, language: str | None, progress: Progress
@@ -66,36 +77,13 @@ class RemoteTranscriber:
             ParleyError: what the endpoint's worker says.
 
         """
-        told = steps(own=progress, shared=self._shared)
-        result, reply = await ask(
-            self._endpoint,
-            job_input(audio, task=TranscriptionJob.does, language=language),
-            kind=TranscriptionReply,
-            ends=self._ends,
-            progress=told,
-        )
-        return Transcription(
-            words=reply.words,
-            language=reply.language,
-            model=reply.model,
-            report=_report(reply, result),
-        )
+        asked = job_input(audio, task=TranscriptionJob.does, language=language)
+        reply, report = await self._ask(asked, kind=TranscriptionReply, progress=progress)
+        return Transcription(reply.words, reply.language, reply.model, report)
 
 
-class RemoteDiarizer:
-    """A diarization endpoint, as a diarizer of what a job names.
-
-    Args:
-        endpoint: of the kind `handlers.diarization`.
-        ends: when the turns must be there.
-        shared: told the phases that are not the diarizer's own.
-
-    """
-
-    def __init__(self, endpoint: Endpoint, *, ends: Ends, shared: Progress = ignore) -> None:
-        self._endpoint = endpoint
-        self._ends = ends
-        self._shared = shared
+class RemoteDiarizer(_RemoteEngine):
+    """An endpoint of the kind `handlers.diarization`."""
 
     async def diarize(
         self, audio: AudioSource, *, speakers: SpeakerCount, progress: Progress
@@ -107,7 +95,6 @@ class RemoteDiarizer:
             ParleyError: what the endpoint's worker says.
 
         """
-        told = steps(own=progress, shared=self._shared)
         asked = job_input(
             audio,
             task=DiarizationJob.does,
@@ -115,15 +102,13 @@ class RemoteDiarizer:
             min_speakers=speakers.least,
             max_speakers=speakers.most,
         )
-        result, reply = await ask(
-            self._endpoint, asked, kind=DiarizationReply, ends=self._ends, progress=told
-        )
+        reply, report = await self._ask(asked, kind=DiarizationReply, progress=progress)
         return Diarization(
             turns=reply.turns,
             exclusive=reply.exclusive,
             embeddings=reply.embeddings,
             model=reply.model,
-            report=_report(reply, result),
+            report=report,
         )
 
 
