@@ -59,7 +59,10 @@ RE_EXPORTS: Final = frozenset(
         "nemo.collections.asr.metrics",
         "nemo.collections.asr.models",
         "nemo.collections.asr.modules",
+        "nemo.collections.asr.parts.context_biasing",
         "nemo.collections.asr.parts.mixins",
+        "nemo.collections.asr.parts.preprocessing",
+        "nemo.collections.asr.parts.utils",
         "nemo.collections.audio",
         "nemo.collections.audio.parts",
         "nemo.collections.audio.parts.utils",
@@ -84,6 +87,9 @@ RE_EXPORTS: Final = frozenset(
 PUT_OFF: Final[Mapping[str, Sequence[str]]] = {
     # the compiler: Lightning asks whether a model is compiled
     "torch._dynamo": ("OptimizedModule",),
+    # export, and what operators do to tensors without content: see `_COMPANIONS`
+    "torch.export": (),
+    "torch._meta_registrations": (),
     # plots of metrics
     "torchmetrics.utilities.plot": (
         "_AX_TYPE", "_CMAP_TYPE", "_PLOT_OUT_TYPE", "plot_confusion_matrix", "plot_curve",
@@ -91,10 +97,29 @@ PUT_OFF: Final[Mapping[str, Sequence[str]]] = {
     ),
     # torchmetrics gives scipy.signal back a name that an old package missed
     "scipy.signal": ("hamming",),
+    # images, for one function of librosa that no filter bank needs
+    "scipy.ndimage": (),
+    # downloads by SSH, of which the SDK and librosa know
+    "paramiko": (),
+    # models written for other engines
+    "onnx": (),
+    # what training reads, and how it disturbs what it has read
+    "lhotse": (),
+    "lhotse.serialization": ("open_best",),
+    "nemo.collections.asr.data.audio_to_text_lhotse": ("LhotseSpeechToTextBpeDataset",),
+    "nemo.collections.common.data.lhotse.dataloader": ("get_lhotse_dataloader_from_config",),
+    "nemo.collections.asr.parts.preprocessing.perturb": (
+        "AudioAugmentor", "process_augmentations",
+    ),
+    # lists of files
+    "nemo.collections.asr.parts.utils.manifest_utils": (),
     # tables of training data
     "pandas": (),
-    "pyarrow": (),
-    "pyarrow.parquet": (),
+    # what else the hub can do, where files of it are all that is ever asked for
+    "huggingface_hub.hf_api": ("HfApi", "ModelInfo", "RepoFile"),
+    "huggingface_hub.repocard": ("ModelCard",),
+    # bars of training, in colour
+    "lightning.pytorch.callbacks.progress.rich_progress": ("RichProgressBar", "_RICH_AVAILABLE"),
     # names of classes that moved between versions of Lightning
     "lightning.pytorch._graveyard": (),
     # kernels of language models that are fused into the decoder
@@ -120,6 +145,13 @@ PUT_OFF: Final[Mapping[str, Sequence[str]]] = {
         "get_hf_audio_to_text_bpe_dataset", "get_hf_audio_to_text_char_dataset",
     ),
 }  # fmt: skip
+
+
+_COMPANIONS: Final[Mapping[str, Sequence[str]]] = {
+    "torch._dynamo": ("torch._meta_registrations",),
+    "torch.export": ("torch._meta_registrations",),
+}
+"""What has to run before: the compiler asks operators what they would do without saying whom."""
 
 
 def import_leanly() -> None:
@@ -258,8 +290,9 @@ def _wake(module: ModuleType) -> None:
     loader = module.__loader__
     if not isinstance(loader, _WaitingLoader):
         return
-    if parent := sys.modules.get(module.__name__.rpartition(".")[0]):
-        _wake(parent)
+    for name in (module.__name__.rpartition(".")[0], *_COMPANIONS.get(module.__name__, ())):
+        if name in sys.modules:
+            _wake(sys.modules[name])
     with loader.lock:
         if not isinstance(module, _Waiting):
             return
@@ -293,6 +326,10 @@ class _Promise(type):
     def __subclasscheck__(cls, subclass: type) -> bool:
         waits = type(sys.modules.get(cls.__module__)) is _Waiting
         return not waits and issubclass(subclass, cls.__real())
+
+    def __bool__(cls) -> bool:
+        """Whatever was meant may be false."""
+        return bool(cls.__real())
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         return cls.__real()(*args, **kwargs)

@@ -17,14 +17,16 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
+import yaml
 from nemo.collections.asr.models import rnnt_bpe_models  # noqa: F401  what a Parakeet is
 from nemo.collections.asr.models.asr_model import ASRModel
 from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 
 from handlers.checkpoint import NotPlain, map_tensors
+from handlers.config_lists import quick_lists
 from handlers.prepared import check_sizes, seal
 
 _log = logging.getLogger(__name__)
@@ -32,6 +34,10 @@ _log = logging.getLogger(__name__)
 _CONFIG: Final = "model_config.yaml"
 _CHECKPOINT: Final = "model_weights.ckpt"
 _WEIGHTS: Final = "model_weights.safetensors"
+_POSITIONS: Final = 400
+"""Frames, of 80 ms: 32 seconds, a little more than the usual window of a job."""
+
+_TOKENIZED: Final = "nemo.collections.asr.models.rnnt_bpe_models.EncDecRNNTBPEModel"
 _RANDOM: Final = frozenset(
     {"kaiming_normal_", "kaiming_uniform_", "normal_", "orthogonal_", "trunc_normal_", "uniform_"}
     | {"xavier_normal_", "xavier_uniform_"}
@@ -95,12 +101,14 @@ class _Connector(SaveRestoreConnector):  # type: ignore[misc]  # NeMo has no typ
         *_: object,
         **__: object,
     ) -> tuple[Any, Any, State]:
-        config = OmegaConf.load(self._folder / _CONFIG)
-        config = config.get("model", config)
-        OmegaConf.set_struct(config, True)  # noqa: FBT003
         calling_cls._set_model_restore_state(is_being_restored=True, folder=str(self._folder))  # noqa: SLF001
-        with _NoRandomWeights():
-            model = calling_cls.from_config_dict(config=config)
+        with quick_lists(), _NoRandomWeights():
+            config = OmegaConf.create(_without_vocabulary((self._folder / _CONFIG).read_text()))
+            config = config.get("model", config)
+            OmegaConf.set_struct(config, True)  # noqa: FBT003
+            with _few_positions(config):
+                model = calling_cls.from_config_dict(config=config)
+            model.cfg.encoder = config.encoder
         return config, model, self._read()
 
     def load_instance_with_state_dict(
@@ -140,6 +148,40 @@ class _NoRandomWeights(TorchFunctionMode):  # type: ignore[misc]  # nor has torc
 def _build(path: Path, *, folder: Path, read: Callable[[], State]) -> Any:  # noqa: ANN401
     connector = _Connector(folder=folder, read=read)
     return ASRModel.restore_from(str(path), map_location="cpu", save_restore_connector=connector)
+
+
+@contextmanager
+def _few_positions(config: DictConfig) -> Iterator[None]:
+    """Have an encoder made with a short table of positions; it makes a longer one when it needs it.
+
+    The usual table is for 400 seconds at once, takes 40 MB, and three times that while it is made.
+    """
+    encoder = config.get("encoder") or {}
+    usual = encoder.get("pos_emb_max_len")
+    if not isinstance(usual, int) or usual <= _POSITIONS:
+        yield
+        return
+    encoder.pos_emb_max_len = _POSITIONS
+    try:
+        yield
+    finally:
+        encoder.pos_emb_max_len = usual
+
+
+def _without_vocabulary(config: str) -> str:
+    """Leave out of a configuration what its model takes from its tokenizer, unread.
+
+    That is the vocabulary, twice: thousands of lines that OmegaConf would read one by one.
+    """
+    root = yaml.compose(config, Loader=yaml.CSafeLoader)
+    parts = {key.value: value for key, value in root.value}
+    if getattr(parts.get("target"), "value", None) != _TOKENIZED:
+        return config
+    for owner, name in ((root, "labels"), (parts.get("joint"), "vocabulary")):
+        if isinstance(owner, yaml.MappingNode):
+            owner.value = [pair for pair in owner.value if pair[0].value != name]
+    text: str = yaml.serialize(root, Dumper=yaml.CSafeDumper)
+    return text
 
 
 @contextmanager

@@ -96,11 +96,11 @@ def test_what_is_put_off_is_still_waiting_after_both_engines_have_answered(
     lean: Mapping[str, Any],
 ) -> None:
     """An upgrade that uses one of these at every start makes its entry pointless: drop it then."""
-    used_by_clustering = {"scipy.optimize"}
+    used_by_the_diarizer = {"scipy.ndimage", "scipy.optimize"}
     never_reached = {
         name
         for name in PUT_OFF
-        if name.rpartition(".")[0] in lean["waiting"] or name in used_by_clustering
+        if name.rpartition(".")[0] in lean["waiting"] or name in used_by_the_diarizer
     }
     assert set(PUT_OFF) - set(lean["waiting"]) - never_reached == set()
 
@@ -145,6 +145,19 @@ def test_promises_are_kept_when_they_are_called_derived_from_and_asked_for_insta
         " graph.number_of_edges(), columns.tolist()]))"
     )
     assert found == [False, True, True, True, 1, [1, 0]]
+
+
+def test_who_compiles_finds_what_operators_do_without_content() -> None:
+    found = python(
+        "from handlers.lean_imports import import_leanly, put_off; import_leanly();"
+        "import json, torch; from torch._subclasses import FakeTensorMode;"
+        "waited = 'torch._meta_registrations' in put_off();"
+        "compiled = torch.compile(lambda x: torch.nn.functional.embedding_bag("
+        "torch.zeros(2, dtype=torch.long), x, torch.tensor([0])), backend='eager');"
+        "shape = list(compiled(torch.ones(3, 4)).shape);"
+        "print(json.dumps([waited, shape, 'torch._meta_registrations' in put_off()]))"
+    )
+    assert found == [True, [1, 4], False]
 
 
 def test_the_sdk_is_imported_without_a_second_python() -> None:
