@@ -45,7 +45,7 @@ params:
 """
 
 
-def parakeet(folder: Path, *, layers: int = 24, width: int = 1024) -> Path:
+def parakeet(folder: Path, *, layers: int = 24, width: int = 1024, pieces: int = _PIECES) -> Path:
     """Make the recogniser, once; fewer layers and less width make a small one of the same kind."""
     path = folder / NEMO
     if not path.exists():
@@ -53,7 +53,7 @@ def parakeet(folder: Path, *, layers: int = 24, width: int = 1024) -> Path:
         from omegaconf import OmegaConf  # noqa: PLC0415
 
         folder.mkdir(parents=True, exist_ok=True)
-        tokens = _tokenizer(folder / "tokens")
+        tokens = _tokenizer(folder / "tokens", pieces=pieces)
         config = OmegaConf.create(_parakeet_config(tokens, layers=layers, width=width))
         part = path.with_suffix(".part.nemo")
         EncDecRNNTBPEModel(cfg=config).save_to(str(part))
@@ -125,8 +125,8 @@ def _save_plda(folder: Path) -> None:
     )
 
 
-def _tokenizer(folder: Path) -> Path:
-    """Learn as many word pieces as v2 has, from words that nobody speaks."""
+def _tokenizer(folder: Path, *, pieces: int) -> Path:
+    """Learn so many word pieces from words that nobody speaks."""
     import sentencepiece  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def _tokenizer(folder: Path) -> Path:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=_nonsense(),
         model_writer=model,
-        vocab_size=_PIECES,
+        vocab_size=pieces,
         model_type="bpe",
         bos_id=-1,
         eos_id=-1,
@@ -143,16 +143,17 @@ def _tokenizer(folder: Path) -> Path:
         minloglevel=2,
     )
     (folder / "tokenizer.model").write_bytes(model.getvalue())
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    names = (pieces.id_to_piece(index) for index in range(pieces.get_piece_size()))
+    learned = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    names = (learned.id_to_piece(index) for index in range(learned.get_piece_size()))
     (folder / "vocab.txt").write_text("".join(f"{name}\n" for name in names))
     return folder
 
 
 def _nonsense() -> Iterator[str]:
     choose = random.Random(0)
-    syllables = [a + b for a in "bdfghklmnprstvwz" for b in ("a", "e", "i", "o", "u", "ou", "er")]
-    for _ in range(4000):
+    begins, middles, ends = "bdfghklmnprstvwz", ("a", "e", "i", "o", "u", "ou", "er"), " nstlkmrx"
+    syllables = [(a + b + c).strip() for a in begins for b in middles for c in ends]
+    for _ in range(20_000):
         yield " ".join("".join(choose.choices(syllables, k=choose.randint(1, 4))) for _ in range(8))
 
 
