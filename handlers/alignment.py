@@ -13,7 +13,8 @@ time in proportion to words and turns, once both are in order.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import isfinite
+from itertools import pairwise
+from math import inf, isfinite
 from typing import Final
 
 from handlers.smoothing import Shares, collapse_islands, settle_sentences
@@ -26,6 +27,7 @@ _INSTANT: Final = 0.001
 # Unhurried speech has some 12 letters a second and numerals are read out: "1984" is four syllables.
 # These bounds are about twice as slow, so only ends that run on into silence are cut.
 _SECONDS_PER_WORD: Final = 0.75
+_AT_ONCE: Final = _SECONDS_PER_WORD - 0.001
 _SECONDS_PER_LETTER: Final = 0.1
 _SECONDS_PER_DIGIT: Final = 0.4
 _FIRST_WIDE_SCRIPT: Final = "\u2e80"
@@ -92,8 +94,11 @@ def assign_speakers(  # noqa: PLR0913 - each option is a documented knob of its 
         )
         overlaps = _sweep_overlaps(timed, diarization.turns)
         timed = tuple(
-            replace(
-                word,
+            Word(  # written out: `replace` takes four times as long
+                text=word.text,
+                start=word.start,
+                end=word.end,
+                confidence=word.confidence,
                 speaker=label,
                 speaker_confidence=share.get(label, 0.0),
                 overlap=overlap > 0 and overlap >= overlap_share,
@@ -122,16 +127,20 @@ def clamp_durations(words: Sequence[Word]) -> tuple[Word, ...]:
         if not (isfinite(word.start) and isfinite(word.end)):
             msg = f"The word {word.text!r} lasts from {word.start} to {word.end}: not times."
             raise ValueError(msg)
-    ends = [
-        min(max(word.start, word.end), round(word.start + _slowest(word.text), 3)) for word in words
-    ]
-    for index, word in enumerate(words[1:]):
-        if words[index].start <= word.start:
-            ends[index] = min(ends[index], word.start)
+    ends = [_latest_end(word) for word in words]
+    for index, (word, after) in enumerate(pairwise(words)):
+        if word.start <= after.start < ends[index]:
+            ends[index] = after.start
     return tuple(
         word if word.end == end else replace(word, end=end)
         for word, end in zip(words, ends, strict=True)
     )
+
+
+def _latest_end(word: Word) -> float:
+    if 0 <= word.end - word.start < _AT_ONCE:
+        return word.end
+    return min(max(word.start, word.end), round(word.start + _slowest(word.text), 3))
 
 
 def _slowest(text: str) -> float:
@@ -144,55 +153,82 @@ def _sweep_speakers(words: Sequence[Word], turns: Sequence[Turn]) -> tuple[list[
     labels: list[str] = []
     shares: list[Shares] = []
     for word, touching, beside in _sweep(words, turns):
-        share: dict[str, float] = {}
-        for turn in touching:
-            share[turn.speaker] = share.get(turn.speaker, 0.0) + _share(word, turn.start, turn.end)
-        # Rounding makes a tie a tie: sums of the same seconds differ in their last bits.
-        share = {speaker: round(min(part, 1.0), 6) for speaker, part in share.items()}
-        label = max(share, key=share.__getitem__) if share else _nearest(word, beside).speaker
+        if len(touching) == 1 and _holds(touching[0], word):
+            label = touching[0].speaker
+            share = {label: 1.0}
+        else:
+            share = _shares(word, touching)
+            label = max(share, key=share.__getitem__) if share else _nearest(word, beside).speaker
         labels.append(label)
         shares.append(share)
     return labels, shares
 
 
+def _shares(word: Word, touching: Sequence[Turn]) -> dict[str, float]:
+    share: dict[str, float] = {}
+    for turn in touching:
+        share[turn.speaker] = share.get(turn.speaker, 0.0) + _share(word, turn.start, turn.end)
+    # Rounding makes a tie a tie: sums of the same seconds differ in their last bits.
+    return {speaker: round(min(part, 1.0), 6) for speaker, part in share.items()}
+
+
 def _sweep_overlaps(words: Sequence[Word], turns: Sequence[Turn]) -> list[float]:
     stretches = [Turn(start, end, "") for start, end in overlapped(turns)]
+    if not stretches:
+        return [0.0] * len(words)
     return [
         round(sum(_share(word, stretch.start, stretch.end) for stretch in touching), 6)
+        if touching
+        else 0.0
         for word, touching, _ in _sweep(words, stretches)
     ]
 
 
 def _sweep(
     words: Sequence[Word], turns: Sequence[Turn]
-) -> Iterator[tuple[Word, list[Turn], list[Turn]]]:
+) -> Iterator[tuple[Word, Sequence[Turn], Sequence[Turn]]]:
     """Walk words and turns together, both ordered by start.
 
-    Yields each word with the turns that touch it, and with the turn before and the turn after.
-    A turn is dropped as soon as it ends before a word, since all later words start later still.
+    Yields each word with the turns that touch it; where none does, with the turn before it and the
+    turn after. A turn is dropped as soon as it ends before a word, since all later words start
+    later still.
     """
     active: list[Turn] = []
     before: Turn | None = None
     upcoming = 0
+    soonest_start, soonest_end = turns[0].start, inf
     for word in words:
-        while upcoming < len(turns) and turns[upcoming].start < _end(word):
+        start, end = word.start, _end(word)
+        while soonest_start < end:
             active.append(turns[upcoming])
+            soonest_end = min(soonest_end, turns[upcoming].end)
             upcoming += 1
-        for turn in active:
-            if turn.end <= word.start and (before is None or before.end < turn.end):
-                before = turn
-        active = [turn for turn in active if word.start < turn.end]
-        touching = [turn for turn in active if turn.start < _end(word)]
-        after = [turn for turn in active if _end(word) <= turn.start] or turns[upcoming:][:1]
-        yield word, touching, [*([before] if before else []), *after[:1]]
+            soonest_start = turns[upcoming].start if upcoming < len(turns) else inf
+        if soonest_end <= start:
+            over = [turn for turn in active if turn.end <= start]
+            before = max((before, *over) if before else over, key=lambda turn: turn.end)
+            active = [turn for turn in active if start < turn.end]
+            soonest_end = min((turn.end for turn in active), default=inf)
+        touching = [turn for turn in active if turn.start < end] if active else ()
+        if touching:
+            yield word, touching, ()
+        else:
+            after = active[:1] or turns[upcoming : upcoming + 1]
+            yield word, (), [*([before] if before else []), *after]
+
+
+def _holds(turn: Turn, word: Word) -> bool:
+    return turn.start <= word.start and _end(word) <= turn.end
 
 
 def _end(word: Word) -> float:
-    return max(word.end, word.start + _INSTANT)
+    least = word.start + _INSTANT
+    return word.end if word.end > least else least  # noqa: FURB136  twice as fast as `max`
 
 
 def _share(word: Word, start: float, end: float) -> float:
-    return (min(_end(word), end) - max(word.start, start)) / (_end(word) - word.start)
+    last = _end(word)
+    return (min(last, end) - max(word.start, start)) / (last - word.start)
 
 
 def _nearest(word: Word, turns: Sequence[Turn]) -> Turn:

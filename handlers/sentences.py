@@ -38,9 +38,10 @@ def ends_sentence(text: str, following: str | None = None) -> bool:
         following: the word after it, if any.
 
     """
-    core, following = _unquoted(text), _unquoted(following or "")
+    core = "" if text[-1:].isalnum() else _unquoted(text)  # nearly all words end like that
     if not core.endswith(_SENTENCE_ENDS):
         return False
+    following = _unquoted(following or "")
     if core.endswith(("...", "…")):
         return not following[:1].islower()
     if not core.endswith("."):
