@@ -179,6 +179,8 @@ def _warnings(
 ) -> tuple[str, ...]:
     # both endpoints open the same recording, and may say the same of it
     warnings = dict.fromkeys(warning for report in reports for warning in report.warnings)
+    warnings |= dict.fromkeys(transcription.warnings)
+    warnings |= dict.fromkeys(diarization.warnings if diarization else ())
     if lost is not None:
         warnings[f"The diarizer failed, words have no speaker: {lost} ({lost.code})"] = None
     if not transcription.words:

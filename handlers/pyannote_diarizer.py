@@ -4,20 +4,23 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from handlers.audio import Recording
-from handlers.audio.tape import SAMPLE_RATE, Samples
+from handlers.audio.tape import SAMPLE_RATE
 from handlers.cold_start import STOPWATCH
+from handlers.conclusion import conclude
 from handlers.diarizer import SpeakerCount
 from handlers.errors import ModelBroken
 from handlers.lean_imports import import_leanly
 from handlers.loading import IMPORTS, read_ahead, without_collection
 from handlers.model_thread import CheckCancelled, ModelThread
+from handlers.observation import Observation, Observer
 from handlers.progress import Progress, Step
-from handlers.settings import Settings
+from handlers.settings import DiarizerPrecision, DiarizerProfile, Settings
 from handlers.timeline import Diarization, Model, Turn, milliseconds
 from handlers.torch_device import pick_device, typed_failures, typed_load
 from handlers.weights import Weights, find_weights
@@ -28,26 +31,54 @@ _log = logging.getLogger(__name__)
 SHORTEST_SECONDS: Final = 0.1
 """Less audio than this is no turn."""
 
-_STRETCH_SECONDS: Final = 10.0
-"""What the networks see at once."""
-
-_STRETCHES: Final = 5
-"""With one stretch beginning each second, so many end to end fill a batch of 32 and more."""
-
-_FRAMES: Final = 100
-"""Frames of a mask; the network stretches it to its own."""
+_KIND: Final = "Check that it is a pipeline for pyannote.audio 4."
+_ADVICE: Final = "Send the audio in parts"
 
 _STEP_SHARES: Final = {"segmentation": (0.0, 0.25), "embeddings": (0.25, 0.95)}
-"""Where the pipeline's two long steps begin and end within the whole."""
+"""Where the two long steps begin and end within the whole."""
+
+_FAST_STEP: Final = 0.2
+"""From one chunk to the next in the profile `fast`, as a share of a chunk; 0.1 is usual."""
+
+_FAST: Final = (
+    "Speakers were looked for in the profile `fast`: more errors than usual, and a speaker with "
+    "little to say may be missing. Unset PARLEY_DIARIZER_PROFILE for the exact answer."
+)
+_MIXED: Final = (
+    "Voices were compared in mixed precision, which can change who is taken for whom a little. "
+    "Unset PARLEY_DIARIZER_PRECISION for the exact answer."
+)
 
 
 class PyannoteDiarizer:
-    """A speaker diarization pipeline of pyannote.audio 4 in this process."""
+    """A speaker diarization pipeline of pyannote.audio 4 in this process.
 
-    def __init__(self, pipeline: Any, *, model: Model) -> None:  # noqa: ANN401
+    The networks run on one thread and clustering on another: while the speakers of one recording
+    are sorted out on the processor, the networks look at the next one.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,  # noqa: ANN401
+        *,
+        model: Model,
+        precision: DiarizerPrecision = "exact",
+        profile: DiarizerProfile = "exact",
+    ) -> None:
+        """Take a loaded pipeline.
+
+        Raises:
+            ValueError: this kind of pipeline cannot be run; the message says what it has.
+
+        """
+        step = _FAST_STEP if profile == "fast" else None
+        self._observer = Observer(pipeline, precision=precision, step=step)
         self._pipeline = pipeline
         self._model = model
-        self._thread = ModelThread("diarizer")
+        said = {_FAST: profile == "fast", _MIXED: precision == "mixed"}
+        self._warnings = tuple(warning for warning, on in said.items() if on)
+        self._networks = ModelThread("diarizer")
+        self._clustering = ModelThread("speakers")
 
     async def diarize(
         self, audio: Recording, *, speakers: SpeakerCount, progress: Progress
@@ -61,55 +92,37 @@ class PyannoteDiarizer:
         silent = audio.duration < SHORTEST_SECONDS or is_silent(
             audio.samples, sample_rate=audio.sample_rate
         )
-        found = Diarization(model=self._model)
+        found = Diarization(model=self._model, warnings=self._warnings)
         if not silent:
-            found = await self._thread.run(
-                lambda check: self._turns(audio, speakers, progress, check)
+            observation = await self._networks.run(
+                lambda check: self._observe(audio, progress, check)
             )
+            found = await self._clustering.run(lambda _check: self._conclude(observation, speakers))
         progress(Step("diarize", 1.0))
         return found
 
     def warm_up(self) -> None:
         """Run the pipeline on noise, so that no job meets a first time.
 
-        On a GPU both networks get their largest batch; noise alone would not bring the second one
-        to work, as nobody speaks in it. A processor plans nothing ahead: there one stretch loads
-        what is loaded on first use.
+        On a GPU both networks get their largest batch. A processor plans nothing ahead: there one
+        chunk loads what is loaded on first use.
         """
-        planned = self._pipeline.device.type == "cuda"
-        stretch = round(_STRETCH_SECONDS * SAMPLE_RATE)
-        noise = np.random.default_rng(0).normal(scale=0.01, size=stretch).astype(np.float32)
-        self._apply(np.tile(noise, _STRETCHES) if planned else noise, SAMPLE_RATE)
-        if planned:
-            self._embed(np.tile(noise, (self._pipeline.embedding_batch_size, 1, 1)))
+        if self._pipeline.device.type == "cuda":
+            with typed_failures("diarizer", advice="Lower the pipeline's batch sizes"), _exact():
+                self._observer.rehearse()
+        noise = np.random.default_rng(0).normal(scale=0.01, size=SAMPLE_RATE).astype(np.float32)
+        with typed_failures("diarizer", advice=_ADVICE), _exact():
+            observation = self._observer.observe(noise, told=lambda *_: None)
+        self._conclude(observation, SpeakerCount())
 
-    def _embed(self, stretches: Samples) -> None:
-        import torch  # noqa: PLC0415
+    def _observe(self, audio: Recording, progress: Progress, check: CheckCancelled) -> Observation:
+        with typed_failures("diarizer", advice=_ADVICE), _exact():
+            return self._observer.observe(audio.samples, told=_told(progress, check))
 
-        waveforms = torch.from_numpy(stretches)
-        with typed_failures("diarizer", advice="Lower the pipeline's embedding_batch_size"):
-            self._pipeline._embedding(waveforms, masks=torch.ones(len(stretches), _FRAMES))  # noqa: SLF001
-
-    def _turns(
-        self, audio: Recording, speakers: SpeakerCount, progress: Progress, check: CheckCancelled
-    ) -> Diarization:
-        output = self._apply(
-            np.array(audio.samples),
-            audio.sample_rate,
-            hook=_hook(progress, check),
-            num_speakers=speakers.exactly,
-            min_speakers=speakers.least,
-            max_speakers=speakers.most,
-        )
-        return _read(output, model=self._model)
-
-    def _apply(self, samples: Samples, rate: int, **options: object) -> Any:  # noqa: ANN401
-        import torch  # noqa: PLC0415
-
-        # samples as an array: pyannote then needs no decoder, and reads nothing twice
-        file = {"waveform": torch.from_numpy(samples).unsqueeze(0), "sample_rate": rate}
-        with typed_failures("diarizer", advice="Send the audio in parts"), _tf32_kept():
-            return self._pipeline(file, **options)
+    def _conclude(self, observation: Observation, speakers: SpeakerCount) -> Diarization:
+        with typed_failures("diarizer", advice=_ADVICE):
+            output = conclude(observation, pipeline=self._pipeline, speakers=speakers)
+        return replace(_read(output), model=self._model, warnings=self._warnings)
 
 
 def load_pyannote(settings: Settings) -> PyannoteDiarizer:
@@ -128,7 +141,16 @@ def load_pyannote(settings: Settings) -> PyannoteDiarizer:
     _log.info("loading diarizer %s", weights.model.name)
     with without_collection():
         pipeline = _restore(weights, device=settings.device)
-    diarizer = PyannoteDiarizer(pipeline, model=weights.model)
+    try:
+        diarizer = PyannoteDiarizer(
+            pipeline,
+            model=weights.model,
+            precision=settings.diarizer_precision,
+            profile=settings.diarizer_profile,
+        )
+    except ValueError as error:
+        message = f"{weights.model.name} cannot be used. {error} {_KIND}"
+        raise ModelBroken(message) from error
     with STOPWATCH.phase("diarizer warmed up"):
         diarizer.warm_up()
     _log.info("diarizer ready")
@@ -144,41 +166,31 @@ def _restore(weights: Weights, *, device: str) -> Any:  # noqa: ANN401
         from pyannote.audio import Pipeline  # noqa: PLC0415
         from pyannote.audio.pipelines import speaker_diarization  # noqa: F401, PLC0415  its class
 
-    advice = "Check that it is a pipeline for pyannote.audio 4."
-    with STOPWATCH.phase("diarizer built"), typed_load(weights.model.name, advice=advice):
+    with STOPWATCH.phase("diarizer built"), typed_load(weights.model.name, advice=_KIND):
         pipeline = Pipeline.from_pretrained(weights.path)
     if pipeline is None:
-        message = f"{weights.model.name} holds no pipeline. {advice}"
+        message = f"{weights.model.name} holds no pipeline. {_KIND}"
         raise ModelBroken(message)
     with STOPWATCH.phase("diarizer moved"):
         return pipeline.to(torch.device(pick_device(device)))
 
 
-def _hook(progress: Progress, check: CheckCancelled) -> Callable[..., None]:
-    """The pipeline's own progress callback: `step` is its name for what it does."""
-
-    def hook(
-        step: str,
-        _artifact: object,
-        *,
-        completed: int | None = None,
-        total: int | None = None,
-        **_: object,
-    ) -> None:
+def _told(progress: Progress, check: CheckCancelled) -> Callable[[str, int, int], None]:
+    def told(step: str, done: int, total: int) -> None:
         check()
-        begin, end = _STEP_SHARES.get(step, (0.0, 0.0))
-        if completed is not None and total:
-            progress(Step("diarize", begin + (end - begin) * completed / total))
+        begin, end = _STEP_SHARES[step]
+        progress(Step("diarize", begin + (end - begin) * done / total))
 
-    return hook
+    return told
 
 
 @contextmanager
-def _tf32_kept() -> Iterator[None]:
-    """Put back the TF32 switches that pyannote turns off for the whole process at each call."""
+def _exact() -> Iterator[None]:
+    """Keep TF32 off, as pyannote does for its answers' sake, and put the switches back after."""
     import torch  # noqa: PLC0415
 
     matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
@@ -186,7 +198,7 @@ def _tf32_kept() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = cudnn
 
 
-def _read(output: Any, *, model: Model) -> Diarization:  # noqa: ANN401
+def _read(output: Any) -> Diarization:  # noqa: ANN401
     """Copy pyannote's answer into plain values."""
     labels = output.speaker_diarization.labels()
     vectors = output.speaker_embeddings
@@ -203,7 +215,6 @@ def _read(output: Any, *, model: Model) -> Diarization:  # noqa: ANN401
         turns=_turns(output.speaker_diarization),
         exclusive=_turns(output.exclusive_speaker_diarization),
         embeddings=embeddings,
-        model=model,
     )
 
 

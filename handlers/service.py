@@ -19,11 +19,11 @@ from handlers.jobs import AudioJob, DiarizationJob, Job, TranscriptionJob, read_
 from handlers.progress import Phase, Progress, Step
 from handlers.replies import DiarizationReply, TranscriptionReply, Usage, compose
 from handlers.settings import Settings
-from handlers.timeline import AudioFacts, Diarization, Report
+from handlers.timeline import AudioFacts, Diarization, Report, Transcription
 from handlers.transcriber import Transcriber
 
 Engine = TypeVar("Engine")
-Found = TypeVar("Found")
+Found = TypeVar("Found", bound=Transcription | Diarization)
 
 _log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class _EngineService(Generic[Engine]):
             "usage": Usage(
                 audio_seconds=report.audio.seconds, processing_seconds=round(now - began, 3)
             ),
-            "warnings": report.warnings,
+            "warnings": (*report.warnings, *found.warnings),
         }
 
 

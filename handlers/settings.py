@@ -7,6 +7,9 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
+DiarizerPrecision = Literal["exact", "mixed"]
+DiarizerProfile = Literal["exact", "fast"]
 WeightsSource = Literal["store", "volume", "image", "mirror", "hub"]
 
 
@@ -27,6 +30,8 @@ class Settings(BaseSettings):
     """Repository `organisation/name`, or a local folder, of the diarization pipeline."""
     device: DeviceChoice = "auto"
     """`auto` takes a GPU where there is one."""
+    transcriber_precision: Precision = "auto"
+    """What the transcriber computes in; `auto` is bfloat16 on a GPU, float32 elsewhere."""
 
     on_missing_weights: Literal["answer", "unfit"] = "answer"
     """Tell every job what is missing, or fail the fitness check and be replaced."""
@@ -51,10 +56,19 @@ class Settings(BaseSettings):
 
     concurrency: int = Field(default=1, ge=1, le=1000)
     """Jobs that one worker takes at once."""
-    window_seconds: float = Field(default=30, ge=5, le=600)
+    diarizer_precision: DiarizerPrecision = "exact"
+    """`mixed` embeds voices in bfloat16: faster where the device has it, and the answer may change
+    a little; replies then say so."""
+    diarizer_profile: DiarizerProfile = "exact"
+    """`fast` looks at the audio every two seconds instead of every one: half the work, more errors,
+    and a speaker with little to say may be lost; replies then say so."""
+    window_seconds: float = Field(default=20, ge=5, le=600)
     """Longest stretch of audio that the transcriber sees at once."""
-    window_batch: int = Field(default=4, ge=1, le=128)
-    """Windows that the transcriber decodes together."""
+    window_batch: int = Field(default=32, ge=1, le=128)
+    """Windows that the transcriber decodes together, of one job or of many, at most."""
+    batch_seconds: float | None = Field(default=None, gt=0)
+    """Audio that it decodes together, padding counted; `window_batch` longest windows on a GPU, and
+    240 s elsewhere, where this is not set. What does not fit into memory is halved."""
     progress_interval_seconds: float = Field(default=1, ge=0)
     """Least time between two progress messages of one job."""
 
@@ -139,6 +153,21 @@ class Settings(BaseSettings):
         values = (getattr(self, name) for name in type(self).model_fields)
         found = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
         return tuple(secret for secret in found if secret)
+
+
+class TranscriptionSettings(Settings):
+    """The environment of the transcription endpoint."""
+
+    concurrency: int = Field(default=16, ge=1, le=1000)
+    """Jobs that one worker takes at once: their windows share the model's batches."""
+
+
+class DiarizationSettings(Settings):
+    """The environment of the diarization endpoint."""
+
+    concurrency: int = Field(default=2, ge=1, le=1000)
+    """Jobs that one worker takes at once: the networks hear one while the speakers of another are
+    told apart."""
 
 
 def _variable(field: str) -> str:

@@ -111,12 +111,22 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What is said: words without speakers, ordered by start; a report where it came from afar."""
+    """What is said.
+
+    Attributes:
+        words: without speakers, ordered by start.
+        language: two letters, where known.
+        model: what found the words.
+        report: where it came from an endpoint.
+        warnings: what a reader should know about the words, in sentences.
+
+    """
 
     words: tuple[Word, ...] = ()
     language: str | None = None
     model: Model | None = None
     report: Report | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,7 @@ class Diarization:
         embeddings: one vector per speaker, where the engine gives them.
         model: what found the turns.
         report: where it came from an endpoint.
+        warnings: what a reader should know about the answer.
 
     """
 
@@ -137,6 +148,7 @@ class Diarization:
     embeddings: dict[str, tuple[float, ...]] = field(default_factory=dict)
     model: Model | None = None
     report: Report | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
