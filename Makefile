@@ -42,6 +42,14 @@ cold-start: $(READY) ## time one job from zero workers, both endpoints at once a
 bench-cold: $(READY) ## measure cold starts of full-size models: 5 GB in build/, 25 minutes
 	$(BIN)/python -m benchmarks.cold
 
+bench: $(READY) ## measure speed beside stock pyannote and NeMo, and over hours: 45 minutes
+	$(BIN)/python -m benchmarks.alignment
+	$(BIN)/python -m benchmarks.transcription
+	$(BIN)/python -m benchmarks.diarization
+	$(BIN)/python -m benchmarks.diarization --long
+	$(BIN)/python -m benchmarks.diarization --bounded
+	$(BIN)/python -m benchmarks.speed
+
 models: $(READY) ## train the demo's models anew: 45 minutes each at most on 2 cores
 	$(BIN)/python -m demo.recipes.transcriber
 	$(BIN)/python -m demo.recipes.diarizer
@@ -74,4 +82,4 @@ docs: $(READY) ## write what is generated from the code into docs/
 clean: ## remove what can be made again
 	rm -rf .venv build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help run test lint accuracy long fanout cold-start bench-cold models setup locks format docs clean
+.PHONY: help run test lint accuracy long fanout cold-start bench-cold bench models setup locks format docs clean

@@ -229,7 +229,7 @@ def _child(way: Way, *, folder: Path, recording: Path) -> dict[str, Any]:
         [*asked, str(folder), str(recording)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        sys.exit(done.stderr)
+        sys.exit(f"{way} ended with status {done.returncode}:\n{done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -71,7 +71,7 @@ def assign_speakers(  # noqa: PLR0913 - each option is a documented knob of its 
 
     """
     order = sorted(range(len(words)), key=lambda index: words[index].start)
-    timed = clamp_durations([words[index] for index in order])
+    timed: Sequence[Word] = clamp_durations([words[index] for index in order])
     turns = tidy(diarization.exclusive) or tidy(diarization.turns)
     if turns:
         labels, shares = _sweep_speakers(timed, turns)
@@ -93,18 +93,18 @@ def assign_speakers(  # noqa: PLR0913 - each option is a documented knob of its 
             confident=confident,
         )
         overlaps = _sweep_overlaps(timed, diarization.turns)
-        timed = tuple(
-            Word(  # written out: `replace` takes four times as long
-                text=word.text,
-                start=word.start,
-                end=word.end,
-                confidence=word.confidence,
-                speaker=label,
-                speaker_confidence=share.get(label, 0.0),
-                overlap=overlap > 0 and overlap >= overlap_share,
+        timed = [
+            Word(  # in order: `replace` takes five times as long
+                word.text,
+                word.start,
+                word.end,
+                word.confidence,
+                label,
+                share.get(label, 0.0),
+                overlap > 0 and overlap >= overlap_share,
             )
             for word, label, share, overlap in zip(timed, labels, shares, overlaps, strict=True)
-        )
+        ]
     placed = dict(zip(order, timed, strict=True))
     return tuple(placed[index] for index in range(len(words)))
 
@@ -123,11 +123,7 @@ def clamp_durations(words: Sequence[Word]) -> tuple[Word, ...]:
         ValueError: a time is NaN or infinite.
 
     """
-    for word in words:
-        if not (isfinite(word.start) and isfinite(word.end)):
-            msg = f"The word {word.text!r} lasts from {word.start} to {word.end}: not times."
-            raise ValueError(msg)
-    ends = [_latest_end(word) for word in words]
+    ends = list(map(_latest_end, words))
     for index, (word, after) in enumerate(pairwise(words)):
         if word.start <= after.start < ends[index]:
             ends[index] = after.start
@@ -140,6 +136,9 @@ def clamp_durations(words: Sequence[Word]) -> tuple[Word, ...]:
 def _latest_end(word: Word) -> float:
     if 0 <= word.end - word.start < _AT_ONCE:
         return word.end
+    if not (isfinite(word.start) and isfinite(word.end)):
+        msg = f"The word {word.text!r} lasts from {word.start} to {word.end}: not times."
+        raise ValueError(msg)
     return min(max(word.start, word.end), round(word.start + _slowest(word.text), 3))
 
 
@@ -150,24 +149,28 @@ def _slowest(text: str) -> float:
 
 
 def _sweep_speakers(words: Sequence[Word], turns: Sequence[Turn]) -> tuple[list[str], list[Shares]]:
+    whole: dict[str, Shares] = {turn.speaker: {turn.speaker: 1.0} for turn in turns}
     labels: list[str] = []
     shares: list[Shares] = []
-    for word, touching, beside in _sweep(words, turns):
-        if len(touching) == 1 and _holds(touching[0], word):
+    for word, end, touching, beside in _sweep(words, turns):
+        if len(touching) == 1 and touching[0].start <= word.start and end <= touching[0].end:
             label = touching[0].speaker
-            share = {label: 1.0}
+            share = whole[label]
+        elif touching:
+            share = _shares(word, end, touching)
+            label = max(share, key=share.__getitem__)
         else:
-            share = _shares(word, touching)
-            label = max(share, key=share.__getitem__) if share else _nearest(word, beside).speaker
+            share = {}
+            label = _nearest(word, beside).speaker
         labels.append(label)
         shares.append(share)
     return labels, shares
 
 
-def _shares(word: Word, touching: Sequence[Turn]) -> dict[str, float]:
+def _shares(word: Word, end: float, touching: Sequence[Turn]) -> dict[str, float]:
     share: dict[str, float] = {}
     for turn in touching:
-        share[turn.speaker] = share.get(turn.speaker, 0.0) + _share(word, turn.start, turn.end)
+        share[turn.speaker] = share.get(turn.speaker, 0.0) + _share(word, end, turn)
     # Rounding makes a tie a tie: sums of the same seconds differ in their last bits.
     return {speaker: round(min(part, 1.0), 6) for speaker, part in share.items()}
 
@@ -177,28 +180,31 @@ def _sweep_overlaps(words: Sequence[Word], turns: Sequence[Turn]) -> list[float]
     if not stretches:
         return [0.0] * len(words)
     return [
-        round(sum(_share(word, stretch.start, stretch.end) for stretch in touching), 6)
-        if touching
-        else 0.0
-        for word, touching, _ in _sweep(words, stretches)
+        round(sum(_share(word, end, stretch) for stretch in touching), 6) if touching else 0.0
+        for word, end, touching, _ in _sweep(words, stretches)
     ]
+
+
+_Beside = tuple[Turn | None, Turn | None]
+"""The turn before a word, and the one after it."""
+_NOBODY: Final[_Beside] = (None, None)
 
 
 def _sweep(
     words: Sequence[Word], turns: Sequence[Turn]
-) -> Iterator[tuple[Word, Sequence[Turn], Sequence[Turn]]]:
-    """Walk words and turns together, both ordered by start.
+) -> Iterator[tuple[Word, float, Sequence[Turn], _Beside]]:
+    """Walk words and turns together, both ordered by start; there is a turn.
 
-    Yields each word with the turns that touch it; where none does, with the turn before it and the
-    turn after. A turn is dropped as soon as it ends before a word, since all later words start
-    later still.
+    Yields each word and its end with the turns that touch it and, where none does, those beside it.
+    A turn is dropped as soon as it ends before a word, since all later words start later still.
     """
     active: list[Turn] = []
     before: Turn | None = None
     upcoming = 0
     soonest_start, soonest_end = turns[0].start, inf
     for word in words:
-        start, end = word.start, _end(word)
+        start, end = word.start, word.end
+        end = max(end, start + _INSTANT)
         while soonest_start < end:
             active.append(turns[upcoming])
             soonest_end = min(soonest_end, turns[upcoming].end)
@@ -211,25 +217,18 @@ def _sweep(
             soonest_end = min((turn.end for turn in active), default=inf)
         touching = [turn for turn in active if turn.start < end] if active else ()
         if touching:
-            yield word, touching, ()
+            yield word, end, touching, _NOBODY
         else:
-            after = active[:1] or turns[upcoming : upcoming + 1]
-            yield word, (), [*([before] if before else []), *after]
+            after = active[0] if active else turns[upcoming] if upcoming < len(turns) else None
+            yield word, end, touching, (before, after)
 
 
-def _holds(turn: Turn, word: Word) -> bool:
-    return turn.start <= word.start and _end(word) <= turn.end
+def _share(word: Word, end: float, turn: Turn) -> float:
+    return (min(end, turn.end) - max(word.start, turn.start)) / (end - word.start)
 
 
-def _end(word: Word) -> float:
-    least = word.start + _INSTANT
-    return word.end if word.end > least else least  # noqa: FURB136  twice as fast as `max`
-
-
-def _share(word: Word, start: float, end: float) -> float:
-    last = _end(word)
-    return (min(last, end) - max(word.start, start)) / (last - word.start)
-
-
-def _nearest(word: Word, turns: Sequence[Turn]) -> Turn:
-    return min(turns, key=lambda turn: round(max(turn.start - word.end, word.start - turn.end), 6))
+def _nearest(word: Word, beside: _Beside) -> Turn:
+    return min(
+        (turn for turn in beside if turn),
+        key=lambda turn: round(max(turn.start - word.end, word.start - turn.end), 6),
+    )

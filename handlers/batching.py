@@ -38,7 +38,7 @@ class Batcher(Generic[Item, Found]):
     `OutOfMemory` the next batches are smaller too. An item that nobody waits for any more is
     dropped before its batch begins.
 
-    Belongs to no event loop for longer than it has work.
+    One event loop at a time may use it.
     """
 
     def __init__(
@@ -84,17 +84,14 @@ class Batcher(Generic[Item, Found]):
         loop = asyncio.get_running_loop()
         entry: _Entry[Item, Found] = _Entry(item, self._length(item), loop.create_future())
         self._waiting.setdefault(job, []).append(entry)
-        if self._pump is None:
+        if self._pump is None or self._pump.done() or self._pump.get_loop() is not loop:
             # its log lines are of no job
             self._pump = loop.create_task(self._run(), context=contextvars.Context())
         return await entry.found
 
     async def _run(self) -> None:
-        try:
-            while batch := self._next():
-                await self._answer(batch)
-        finally:
-            self._pump = None
+        while batch := self._next():
+            await self._answer(batch)
 
     def _next(self) -> list[_Entry[Item, Found]]:
         for job, entries in list(self._waiting.items()):
@@ -140,31 +137,39 @@ class Batcher(Generic[Item, Found]):
         if not batch:
             return
         items = [entry.item for entry in batch]
+        failure: Exception | None = None
         try:
             found = await self._thread.run(lambda _check: self._work(items))
+            answers = list(zip(batch, found, strict=True))
         except asyncio.CancelledError:
             for entry in batch:
                 entry.found.cancel()
             raise
         except Exception as error:  # noqa: BLE001  whose fault it is shows when each is alone
-            await self._answer_apart(batch, error)
-            return
+            failure = error
+        if failure is None:
+            self._answered(answers)
+        elif len(batch) == 1 or isinstance(failure, EngineCrashed):
+            for entry in batch:
+                if not entry.found.done():
+                    entry.found.set_exception(failure)
+        else:
+            exhausted = isinstance(failure, OutOfMemory)
+            failure = None  # its frames hold what did not fit
+            await self._answer_apart(batch, exhausted=exhausted)
+
+    def _answered(self, answers: Iterable[tuple[_Entry[Item, Found], Found]]) -> None:
         self._fitted += 1
         if self._fitted >= _FITS and self._room < self._budget:
             self._room, self._fitted = min(self._budget, 2 * self._room), 0
-        for entry, answer in zip(batch, found, strict=True):
+        for entry, answer in answers:
             if not entry.found.done():
                 entry.found.set_result(answer)
 
-    async def _answer_apart(self, batch: Sequence[_Entry[Item, Found]], error: Exception) -> None:
-        """Halve a batch that failed; what is alone, or met a GPU that crashed, is told."""
-        if len(batch) == 1 or isinstance(error, EngineCrashed):
-            for entry in batch:
-                if not entry.found.done():
-                    entry.found.set_exception(error)
-            return
+    async def _answer_apart(self, batch: Sequence[_Entry[Item, Found]], *, exhausted: bool) -> None:
+        """Halve a batch that failed; after `OutOfMemory` the next ones are smaller too."""
         by_length = sorted(batch, key=lambda entry: entry.length)
-        if isinstance(error, OutOfMemory):
+        if exhausted:
             self._room, self._fitted = by_length[-1].length * len(batch) / 2, 0
         middle = len(batch) // 2
         await self._answer(by_length[:middle])

@@ -6,7 +6,8 @@ seconds for the 8192 pieces of v3, and most of what building costs. What it make
 is always the same node, so here the next node is made like the one before it.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from omegaconf.base import Metadata
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _MISSING: Final = "???"
 _INTERPOLATION: Final = "${"
+_HURRYING: Final = threading.RLock()
 
 
 @contextmanager
@@ -23,9 +25,22 @@ def quick_lists() -> Iterator[None]:
     """Let OmegaConf append plain strings to lists, and copy lists of plain values, at once.
 
     Whatever is not plain takes OmegaConf's own way; what comes out is the same either way. It is
-    for the whole process while it lasts; other threads get the same lists, sooner.
+    for the whole process while it lasts; other threads get the same lists, sooner. One thread at a
+    time may be inside.
     """
-    append, copy = ListConfig.append, ListConfig.__deepcopy__
+    with _HURRYING:
+        append, copy = ListConfig.append, ListConfig.__deepcopy__
+        ListConfig.append, ListConfig.__deepcopy__ = _quick(append, copy)
+        try:
+            yield
+        finally:
+            ListConfig.append, ListConfig.__deepcopy__ = append, copy
+
+
+def _quick(
+    append: Callable[[ListConfig, Any], None], copy: Callable[[ListConfig, Any], ListConfig]
+) -> tuple[Callable[[ListConfig, Any], None], Callable[[ListConfig, Any], ListConfig]]:
+    """The same methods, with a short way for what is plain."""
 
     def quick_append(self: ListConfig, item: Any) -> None:  # noqa: ANN401
         content = self.__dict__["_content"]
@@ -48,11 +63,7 @@ def quick_lists() -> Iterator[None]:
         ]
         return twin
 
-    ListConfig.append, ListConfig.__deepcopy__ = quick_append, quick_copy
-    try:
-        yield
-    finally:
-        ListConfig.append, ListConfig.__deepcopy__ = append, copy
+    return quick_append, quick_copy
 
 
 def _takes(target: ListConfig, item: object) -> bool:

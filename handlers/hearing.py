@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -12,7 +13,7 @@ from handlers.audio import Recording
 from handlers.batching import in_order
 from handlers.progress import Progress, Step
 from handlers.seams import join
-from handlers.timeline import Word
+from handlers.timeline import Word, milliseconds
 from handlers.windows import Window, cut, is_silent, margin, seems_voiced
 from handlers.word_decoder import Stretch
 
@@ -70,7 +71,14 @@ class Hearing:
                 parts.append((window.begin / self._rate, heard))
                 progress(Step("transcribe", window.end / max(1, len(self._samples))))
         # the joints of hours take a while, in which other jobs want to be served
-        return await asyncio.to_thread(join, parts, reach=self._wide / self._rate)
+        words = await asyncio.to_thread(join, parts, reach=self._wide / self._rate)
+        end = milliseconds(len(self._samples) / self._rate)
+        return [
+            word
+            if word.end <= end  # the last frame may reach beyond the recording
+            else replace(word, start=min(word.start, end), end=end)
+            for word in words
+        ]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -88,22 +96,23 @@ class Hearing:
         more = f" and in {len(spans) - _NAMED} more places" if len(spans) > _NAMED else ""
         return (f"Something sounds but no words were found at seconds {named}{more}.",)
 
-    async def _heard(self, found: tuple[Window, bool]) -> tuple[Window, Sequence[Word]]:
+    async def _heard(self, cut_out: tuple[Window, bool]) -> tuple[Window, Sequence[Word]]:
         """The words of a window; one that seems voiced and gives none is heard with other edges."""
-        window, empty = found
+        window, empty = cut_out
         if empty:
             return window, ()
-        if words := await self._decode(self._stretch(window.first, window.last)):
+        words = await self._decode(self._stretch(window.first, window.last))
+        if any(self._is_of(word, window) for word in words):
             return window, words
         if not await asyncio.to_thread(self._is_voiced, window):
-            return window, ()
+            return window, words
         for wider in (self._wide // 2, self._wide):
             first = (window.begin - wider) // self._frame * self._frame
             again = await self._decode(self._stretch(first, window.end + wider))
-            if words := [word for word in again if self._is_of(word, window)]:
-                return window, words
+            if found := [word for word in again if self._is_of(word, window)]:
+                return window, found
         self._missed.append((window.begin, window.end))
-        return window, ()
+        return window, words
 
     def _stretch(self, first: int, last: int) -> Stretch:
         """Samples from `first` to `last`; beyond the recording there is silence."""

@@ -38,6 +38,8 @@ def join(parts: Iterable[tuple[float, Sequence[Word]]], *, reach: float) -> list
     """
     words: list[Word] = []
     for seam, heard in parts:
+        if not heard:
+            continue  # nobody knows better there than the window before
         tail: list[Word] = []
         while words and words[-1].end >= seam - reach - TOLERANCE:
             tail.append(words.pop())

@@ -1,7 +1,7 @@
 """Where a stream of words may be broken."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 from unicodedata import category
 
@@ -38,7 +38,7 @@ def ends_sentence(text: str, following: str | None = None) -> bool:
         following: the word after it, if any.
 
     """
-    core = "" if text[-1:].isalnum() else _unquoted(text)  # nearly all words end like that
+    core = _unquoted(text)
     if not core.endswith(_SENTENCE_ENDS):
         return False
     following = _unquoted(following or "")
@@ -82,9 +82,10 @@ def sentences(words: Sequence[Word], *, max_gap: float) -> Iterator[range]:
 
     """
     first = 0
-    for index in range(1, len(words)):
-        last, word = words[index - 1], words[index]
-        if word.start - last.end > max_gap or ends_sentence(last.text, word.text):
+    for index, (last, word) in enumerate(pairwise(words), start=1):
+        # nearly all words end in a letter, and so no sentence
+        ends = not last.text[-1:].isalnum() and ends_sentence(last.text, word.text)
+        if ends or word.start - last.end > max_gap:
             yield range(first, index)
             first = index
     if words:

@@ -39,6 +39,8 @@ class Resident(Generic[Engine]):
         self._load = load
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._tries = 0
+        self._failure: ModelError | None = None
 
     def get(self) -> Engine:
         """The engine, loaded where it is not yet.
@@ -47,9 +49,18 @@ class Resident(Generic[Engine]):
             ModelError: it cannot be loaded.
 
         """
+        tries = self._tries
         with self._lock:
             if self._engine is None:
-                self._engine = self._load()
+                if self._failure is not None and self._tries != tries:
+                    raise self._failure  # of the load that this one has waited for
+                try:
+                    self._engine = self._load()
+                except ModelError as error:
+                    self._failure = error
+                    raise
+                finally:
+                    self._tries += 1
             return self._engine
 
     def failure(self) -> ModelError | None:

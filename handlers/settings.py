@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     diarizer_profile: DiarizerProfile = "exact"
     """`fast` looks at the audio every two seconds instead of every one: half the work, more errors,
     and a speaker with little to say may be lost; replies then say so."""
-    window_seconds: float = Field(default=20, ge=5, le=600)
+    window_seconds: float = Field(default=30, ge=5, le=600)
     """Longest stretch of audio that the transcriber sees at once."""
     window_batch: int = Field(default=32, ge=1, le=128)
     """Windows that the transcriber decodes together, of one job or of many, at most."""

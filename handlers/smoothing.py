@@ -100,10 +100,11 @@ def settle_sentences(  # noqa: PLR0913 - each option is a documented knob of its
     """
     settled = list(labels)
     for sentence in sentences(words, max_gap=max_gap):
-        runs = _runs(settled, sentence)
-        if len(sentence) > max_words or len(runs) == 1:
+        own = settled[sentence.start : sentence.stop]
+        if len(sentence) > max_words or own.count(own[0]) == len(own):
             continue
-        winner, count = Counter(settled[sentence.start : sentence.stop]).most_common(1)[0]
+        runs = _runs(settled, sentence)
+        winner, count = Counter(own).most_common(1)[0]
         if 2 * count > len(sentence):
             for run in (*runs, *reversed(runs)):
                 beside = {settled[at] for at in (run.start - 1, run.stop) if at in sentence}

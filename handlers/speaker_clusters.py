@@ -57,6 +57,9 @@ def cluster(  # noqa: PLR0913  # what pyannote's clustering takes
 
     if isinstance(clustering, VBxClustering):
         voices, _, _ = clustering.filter_embeddings(embeddings, segmentations=segmentations)
+        # nobody can tell more speakers apart than there are voices; VBx would fail on it
+        there = max(1, len(voices))
+        exactly, least, most = exactly and min(exactly, there), min(least, there), min(most, there)
         if len(voices) > points:
             return _bounded(
                 clustering,

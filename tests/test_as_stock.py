@@ -98,6 +98,16 @@ class TestTheDemosPipeline:
         samples = talk(16.0, speakers=3)
         assert_same(ours(demo, samples, speakers), stock(demo, samples, speakers))
 
+    @pytest.mark.parametrize("speakers", [SpeakerCount(exactly=9), SpeakerCount(least=9)], ids=str)
+    def test_more_speakers_than_voices_are_no_failure(
+        self, demo: Any, speakers: SpeakerCount
+    ) -> None:
+        """Where stock fails: k-means cannot make nine clusters of three voices."""
+        samples = talk(11.0, speakers=2)
+        with pytest.raises(ValueError, match="n_clusters"):
+            stock(demo, samples, speakers)
+        assert 1 <= len(ours(demo, samples, speakers).speaker_diarization.labels()) <= 9
+
     def test_two_who_talk_at_once(self, demo: Any) -> None:
         both = talk(20.0, speakers=1) + talk(20.0, speakers=1, seed=5)
         expected = stock(demo, both)

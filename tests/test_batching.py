@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
@@ -226,3 +227,46 @@ async def test_what_was_begun_is_cancelled_when_one_fails() -> None:
     with pytest.raises(LookupError):
         await run()
     assert cancelled == [1, 2]
+
+
+def test_a_job_that_is_gone_before_anything_began_harms_no_later_one() -> None:
+    shared = batcher(Recorder())
+
+    async def gone() -> None:
+        job = asyncio.ensure_future(shared.do(1.0, job="gone"))
+        await asyncio.sleep(0)
+        job.cancel()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    asyncio.run(gone())
+    assert asyncio.run(asyncio.wait_for(shared.do(2.0, job="next"), 5)) == "<2.0>"
+
+
+async def test_what_a_batch_held_that_did_not_fit_is_free_when_its_halves_are_tried() -> None:
+    held: list[weakref.ref[Recorder]] = []
+    alive: list[int] = []
+
+    def work(items: Sequence[float]) -> list[str]:
+        alive.append(sum(ref() is not None for ref in held))
+        activations = Recorder()  # stands for tensors: anything that dies with its frame
+        held.append(weakref.ref(activations))
+        if len(items) > 1:
+            message = "too much"
+            raise OutOfMemory(message)
+        return [f"<{item}>" for item in items]
+
+    shared = Batcher(work, thread=ModelThread("test"), length=float, most=8, budget=100)
+    found = await asyncio.gather(*(shared.do(float(n), job=n) for n in range(1, 9)))
+    assert found == [f"<{float(n)}>" for n in range(1, 9)]
+    assert alive[0] == 0
+    assert max(alive) <= 1
+
+
+async def test_an_engine_that_leaves_an_answer_out_fails_its_jobs_and_hangs_none() -> None:
+    shared: Batcher[float, str] = Batcher(
+        lambda _items: [], thread=ModelThread("test"), length=float, most=4, budget=100
+    )
+    jobs = (asyncio.wait_for(shared.do(float(n), job=n), 5) for n in range(3))
+    found = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(one) for one in found] == [ValueError] * 3

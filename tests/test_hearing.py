@@ -1,6 +1,7 @@
 """A recording on its way: each word once, and what could not be understood is said."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -11,6 +12,7 @@ from handlers.audio.tape import SAMPLE_RATE, Samples
 from handlers.hearing import Hearing
 from handlers.progress import Step, ignore
 from handlers.timeline import Word
+from handlers.windows import cut
 from handlers.word_decoder import Stretch
 
 FRAME = 1280
@@ -98,6 +100,33 @@ async def test_a_voiced_window_without_words_is_heard_again_with_other_edges() -
     assert await voiced.words(ignore, ahead=4) == [word]
     assert voiced.warnings == ()
     assert len(ear.asked) == 2
+
+
+async def test_a_word_of_the_next_window_is_no_answer_for_one_that_has_none_of_its_own() -> None:
+    own, other = Word("mine", 3.0, 3.5), Word("theirs", 8.0, 8.4)
+    steadily = steady(20) * (1 + (np.arange(20 * SAMPLE_RATE) // 4000) % 2 * 3).astype(np.float32)
+    windows = list(cut(steadily, sample_rate=SAMPLE_RATE, longest=10, frame=FRAME))
+    first = windows[0]
+    late = replace(other, start=first.end / SAMPLE_RATE + 0.3, end=first.end / SAMPLE_RATE + 0.6)
+
+    class Distracted(Ear):
+        async def __call__(self, stretch: Stretch) -> list[Word]:
+            heard = await super().__call__(stretch)
+            return [late] if stretch.first == first.first and len(self.asked) == 1 else heard
+
+    ear = Distracted([own, late])
+    found = await hearing(steadily, ear).words(ignore, ahead=1)
+    assert [word.text for word in found] == ["mine", "theirs"]
+
+
+async def test_no_word_ends_after_the_recording() -> None:
+    class Late(Ear):
+        async def __call__(self, stretch: Stretch) -> list[Word]:
+            self.asked.append(stretch)
+            return [Word("yes", 7.8, 8.3)]
+
+    (word,) = await hearing(speech(8), Late([])).words(ignore, ahead=4)
+    assert (word.start, word.end) == (7.8, 8.0)
 
 
 async def test_the_warning_says_where_nothing_was_understood() -> None:

@@ -129,3 +129,8 @@ def test_of_two_hearings_of_one_word_the_better_window_s_stays() -> None:
 def test_a_word_that_the_better_window_missed_near_the_seam_stays() -> None:
     late = Word("Friday.", 9.0, 9.24)
     assert join([(0.0, [late]), (9.0, [])], reach=1.0) == [late]
+
+
+def test_what_only_the_window_before_heard_stays_where_the_next_one_heard_nothing() -> None:
+    late = Word("yes.", 9.4, 9.8)
+    assert join([(0.0, [late]), (9.0, [])], reach=1.0) == [late]

@@ -1,11 +1,14 @@
 """From what a job names to samples: fetched once, hashed, decoded once."""
 
 import asyncio
+import contextvars
+import os
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -20,6 +23,9 @@ from handlers.settings import Settings
 from handlers.sources import AudioSource
 
 Result = TypeVar("Result")
+
+_THREADS: Final = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="audio")
+"""Of their own: many long recordings at once must not keep what else needs a thread waiting."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,11 +156,13 @@ async def _in_thread(work: Callable[[threading.Event], Result]) -> Result:
     `work` is given an event that is set when its result is no longer wanted.
     """
     stop = threading.Event()
-    task = asyncio.create_task(asyncio.to_thread(work, stop))
+    begun = _THREADS.submit(contextvars.copy_context().run, work, stop)
+    done = asyncio.wrap_future(begun)
     try:
-        return await asyncio.shield(task)
+        return await asyncio.shield(done)
     except asyncio.CancelledError:
         stop.set()
-        await asyncio.wait({task})
-        task.exception()  # how given-up work ends is nobody's concern, and no line in a log
+        if not begun.cancel():  # it waits for no thread any more, but has one
+            await asyncio.wait({done})
+            done.exception()  # how given-up work ends is nobody's concern, and no line in a log
         raise
