@@ -11,6 +11,7 @@ of words has heard; pyannote.audio publishes them for this use since 4.0. All st
 time in proportion to words and turns, once both are in order.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -176,13 +177,18 @@ def _shares(word: Word, end: float, touching: Sequence[Turn]) -> dict[str, float
 
 
 def _sweep_overlaps(words: Sequence[Word], turns: Sequence[Turn]) -> list[float]:
-    stretches = [Turn(start, end, "") for start, end in overlapped(turns)]
-    if not stretches:
-        return [0.0] * len(words)
-    return [
-        round(sum(_share(word, end, stretch) for stretch in touching), 6) if touching else 0.0
-        for word, end, touching, _ in _sweep(words, stretches)
-    ]
+    """The share of each word in which two speakers speak."""
+    shares = [0.0] * len(words)
+    starts = [word.start for word in words]
+    longest = max((_end(word) - word.start for word in words), default=0.0)
+    for begin, end in overlapped(turns):
+        both = Turn(begin, end, "")
+        # of the words that start early enough, those that may last long enough
+        for index in range(bisect_left(starts, begin - longest), bisect_left(starts, end)):
+            last = _end(words[index])
+            if begin < last:
+                shares[index] += _share(words[index], last, both)
+    return [round(share, 6) for share in shares]
 
 
 _Beside = tuple[Turn | None, Turn | None]
@@ -203,8 +209,7 @@ def _sweep(
     upcoming = 0
     soonest_start, soonest_end = turns[0].start, inf
     for word in words:
-        start, end = word.start, word.end
-        end = max(end, start + _INSTANT)
+        start, end = word.start, _end(word)
         while soonest_start < end:
             active.append(turns[upcoming])
             soonest_end = min(soonest_end, turns[upcoming].end)
@@ -221,6 +226,10 @@ def _sweep(
         else:
             after = active[0] if active else turns[upcoming] if upcoming < len(turns) else None
             yield word, end, touching, (before, after)
+
+
+def _end(word: Word) -> float:
+    return max(word.end, word.start + _INSTANT)
 
 
 def _share(word: Word, end: float, turn: Turn) -> float:

@@ -65,12 +65,16 @@ def _is_initials(stem: str) -> bool:
 
 def _unquoted(text: str) -> str:
     """Without the quotation marks and brackets around it, of any script."""
+    first, last = 0, len(text)
+    while first < last and _encloses(text[first]):
+        first += 1
+    while first < last and _encloses(text[last - 1]):
+        last -= 1
+    return text[first:last]
 
-    def encloses(char: str) -> bool:
-        return char in "\"'¿¡" or char.isspace() or category(char) in {"Pi", "Pf", "Ps", "Pe"}
 
-    inside = [index for index, char in enumerate(text) if not encloses(char)]
-    return text[inside[0] : inside[-1] + 1] if inside else ""
+def _encloses(char: str) -> bool:
+    return char in "\"'¿¡" or char.isspace() or category(char) in {"Pi", "Pf", "Ps", "Pe"}
 
 
 def sentences(words: Sequence[Word], *, max_gap: float) -> Iterator[range]:
