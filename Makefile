@@ -39,10 +39,10 @@ cold-start: $(READY) ## time one job from zero workers, both endpoints at once a
 	$(BIN)/python -m benchmarks.cold_start --engines demo --picture out/cold-start.svg
 	$(BIN)/python -m benchmarks.cold_start --engines stubs --picture out/cold-start-stubs.svg
 
-bench-cold: $(READY) ## measure cold starts of full-size models: 5 GB in build/, 25 minutes
+bench-cold: $(READY) ## measure cold starts of full-size models: 5 GB in build/, 20 minutes
 	$(BIN)/python -m benchmarks.cold
 
-bench: $(READY) ## measure speed beside stock pyannote and NeMo, and over hours: 45 minutes
+bench: $(READY) ## measure speed beside stock pyannote and NeMo, and over hours: more than an hour
 	$(BIN)/python -m benchmarks.alignment
 	$(BIN)/python -m benchmarks.transcription
 	$(BIN)/python -m benchmarks.diarization

@@ -256,11 +256,11 @@ async def test_what_a_batch_held_that_did_not_fit_is_free_when_its_halves_are_tr
             raise OutOfMemory(message)
         return [f"<{item}>" for item in items]
 
-    shared = Batcher(work, thread=ModelThread("test"), length=float, most=8, budget=100)
-    found = await asyncio.gather(*(shared.do(float(n), job=n) for n in range(1, 9)))
-    assert found == [f"<{float(n)}>" for n in range(1, 9)]
-    assert alive[0] == 0
-    assert max(alive) <= 1
+    shared = Batcher(work, thread=ModelThread("test"), length=lambda _item: 1.0, most=8, budget=100)
+    found = await asyncio.gather(*(shared.do(float(n), job=n) for n in range(8)))
+    assert found == [f"<{float(n)}>" for n in range(8)]
+    assert len(held) == 15  # 8, twice 4, four times 2, eight times 1
+    assert alive == [0] * 15
 
 
 async def test_an_engine_that_leaves_an_answer_out_fails_its_jobs_and_hangs_none() -> None:
