@@ -11,11 +11,11 @@ of words has heard; pyannote.audio publishes them for this use since 4.0. All st
 time in proportion to words and turns, once both are in order.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain, compress, count, zip_longest
 from math import inf, isfinite
+from operator import gt
 from typing import Final
 
 from handlers.smoothing import Shares, collapse_islands, settle_sentences
@@ -32,6 +32,9 @@ _AT_ONCE: Final = _SECONDS_PER_WORD - 0.001
 _SECONDS_PER_LETTER: Final = 0.1
 _SECONDS_PER_DIGIT: Final = 0.4
 _FIRST_WIDE_SCRIPT: Final = "\u2e80"
+
+_NEVER: Final = Turn(inf, inf, "")
+"""After the last turn."""
 
 
 def assign_speakers(  # noqa: PLR0913 - each option is a documented knob of its own
@@ -71,11 +74,12 @@ def assign_speakers(  # noqa: PLR0913 - each option is a documented knob of its 
         ValueError: a time is NaN or infinite.
 
     """
-    order = sorted(range(len(words)), key=lambda index: words[index].start)
-    timed: Sequence[Word] = clamp_durations([words[index] for index in order])
+    order = sorted(range(len(words)), key=[word.start for word in words].__getitem__)
+    timed: Sequence[Word] = clamp_durations(list(map(words.__getitem__, order)))
     turns = tidy(diarization.exclusive) or tidy(diarization.turns)
     if turns:
-        labels, shares = _sweep_speakers(timed, turns)
+        starts, ends = _heard(timed)
+        labels, shares = _sweep_speakers(timed, starts, ends, turns)
         labels = collapse_islands(
             timed,
             labels,
@@ -93,21 +97,22 @@ def assign_speakers(  # noqa: PLR0913 - each option is a documented knob of its 
             max_gap=sentence_gap,
             confident=confident,
         )
-        overlaps = _sweep_overlaps(timed, diarization.turns)
+        overlaps = _sweep_overlaps(starts, ends, diarization.turns)
+        crowded = {at for at, share in overlaps.items() if share >= overlap_share and share > 0}
         timed = [
-            Word(  # in order: `replace` takes five times as long
+            Word(
                 word.text,
                 word.start,
                 word.end,
                 word.confidence,
                 label,
                 share.get(label, 0.0),
-                overlap > 0 and overlap >= overlap_share,
+                at in crowded,
             )
-            for word, label, share, overlap in zip(timed, labels, shares, overlaps, strict=True)
+            for at, word, label, share in zip(count(), timed, labels, shares, strict=False)
         ]
-    placed = dict(zip(order, timed, strict=True))
-    return tuple(placed[index] for index in range(len(words)))
+    back = sorted(range(len(order)), key=order.__getitem__)
+    return tuple(map(timed.__getitem__, back))
 
 
 def clamp_durations(words: Sequence[Word]) -> tuple[Word, ...]:
@@ -124,19 +129,35 @@ def clamp_durations(words: Sequence[Word]) -> tuple[Word, ...]:
         ValueError: a time is NaN or infinite.
 
     """
-    ends = list(map(_latest_end, words))
-    for index, (word, after) in enumerate(pairwise(words)):
-        if word.start <= after.start < ends[index]:
-            ends[index] = after.start
+    starts = [word.start for word in words]
+    ends = [
+        word.end if 0 <= word.end - word.start < _AT_ONCE else _latest_end(word) for word in words
+    ]
+    for at in compress(count(), map(gt, ends, starts[1:])):
+        if starts[at] <= starts[at + 1]:
+            ends[at] = starts[at + 1]
     return tuple(
-        word if word.end == end else replace(word, end=end)
-        for word, end in zip(words, ends, strict=True)
+        [
+            word if word.end == end else _ending(word, end)
+            for word, end in zip(words, ends, strict=True)
+        ]
+    )
+
+
+def _ending(word: Word, end: float) -> Word:
+    # in order: `replace` takes five times as long
+    return Word(
+        word.text,
+        word.start,
+        end,
+        word.confidence,
+        word.speaker,
+        word.speaker_confidence,
+        word.overlap,
     )
 
 
 def _latest_end(word: Word) -> float:
-    if 0 <= word.end - word.start < _AT_ONCE:
-        return word.end
     if not (isfinite(word.start) and isfinite(word.end)):
         msg = f"The word {word.text!r} lasts from {word.start} to {word.end}: not times."
         raise ValueError(msg)
@@ -149,95 +170,85 @@ def _slowest(text: str) -> float:
     return _SECONDS_PER_WORD + _SECONDS_PER_DIGIT * digits + _SECONDS_PER_LETTER * letters
 
 
-def _sweep_speakers(words: Sequence[Word], turns: Sequence[Turn]) -> tuple[list[str], list[Shares]]:
+def _heard(words: Sequence[Word]) -> tuple[list[float], list[float]]:
+    """Starts and ends of clamped words, as they are compared with turns: both ascend."""
+    starts = [word.start for word in words]
+    ends = [word.end if word.end > (least := word.start + _INSTANT) else least for word in words]
+    return starts, ends
+
+
+def _sweep_speakers(
+    words: Sequence[Word], starts: Sequence[float], ends: Sequence[float], turns: Sequence[Turn]
+) -> tuple[list[str], list[Shares]]:
     whole: dict[str, Shares] = {turn.speaker: {turn.speaker: 1.0} for turn in turns}
-    labels: list[str] = []
-    shares: list[Shares] = []
-    for word, end, touching, beside in _sweep(words, turns):
-        if len(touching) == 1 and touching[0].start <= word.start and end <= touching[0].end:
-            label = touching[0].speaker
-            share = whole[label]
-        elif touching:
-            share = _shares(word, end, touching)
-            label = max(share, key=share.__getitem__)
-        else:
-            share = {}
-            label = _nearest(word, beside).speaker
-        labels.append(label)
-        shares.append(share)
+    labels = [""] * len(words)
+    shares: list[Shares] = [{}] * len(words)
+    parts: dict[int, dict[str, float]] = {}
+    latest = -inf
+    for turn, after in zip_longest(turns, turns[1:], fillvalue=_NEVER):
+        speaker, begin, finish = turn.speaker, turn.start, turn.end
+        touched = _touched(starts, ends, begin, finish)
+        # but for the rims, nearly all words that a turn touches lie in it, and in no other
+        since, until = max(begin, latest), min(finish, after.start)
+        first, last = touched.start, touched.stop
+        while first < last and starts[first] < since:
+            first += 1
+        while first < last and until < ends[last - 1]:
+            last -= 1
+        labels[first:last] = [speaker] * (last - first)
+        shares[first:last] = [whole[speaker]] * (last - first)
+        for at in chain(range(touched.start, first), range(last, touched.stop)):
+            share = parts.setdefault(at, {})
+            part = _share(starts[at], ends[at], begin, finish)
+            share[speaker] = share.get(speaker, 0.0) + part
+        latest = max(latest, finish)
+    for at, share in parts.items():
+        for speaker, part in share.items():
+            # Rounding makes a tie a tie: sums of the same seconds differ in their last bits.
+            share[speaker] = round(min(part, 1.0), 6)
+        labels[at] = max(share, key=share.__getitem__)
+        shares[at] = share
+    _fill_gaps(labels, shares, words, ends, turns)
     return labels, shares
 
 
-def _shares(word: Word, end: float, touching: Sequence[Turn]) -> dict[str, float]:
-    share: dict[str, float] = {}
-    for turn in touching:
-        share[turn.speaker] = share.get(turn.speaker, 0.0) + _share(word, end, turn)
-    # Rounding makes a tie a tie: sums of the same seconds differ in their last bits.
-    return {speaker: round(min(part, 1.0), 6) for speaker, part in share.items()}
+def _fill_gaps(
+    labels: list[str],
+    shares: Sequence[Shares],
+    words: Sequence[Word],
+    ends: Sequence[float],
+    turns: Sequence[Turn],
+) -> None:
+    """Label the words that no turn touches."""
+    begins = [turn.start for turn in turns]
+    last_to_end = list(accumulate(turns, lambda last, turn: turn if turn.end > last.end else last))
+    for at in (at for at, share in enumerate(shares) if not share):
+        after = bisect_left(begins, ends[at])
+        beside = (*last_to_end[max(after - 1, 0) : after], *turns[after : after + 1])
+        labels[at] = _nearest(words[at], beside).speaker
 
 
-def _sweep_overlaps(words: Sequence[Word], turns: Sequence[Turn]) -> list[float]:
-    """The share of each word in which two speakers speak."""
-    shares = [0.0] * len(words)
-    starts = [word.start for word in words]
-    longest = max((_end(word) - word.start for word in words), default=0.0)
-    for begin, end in overlapped(turns):
-        both = Turn(begin, end, "")
-        # of the words that start early enough, those that may last long enough
-        for index in range(bisect_left(starts, begin - longest), bisect_left(starts, end)):
-            last = _end(words[index])
-            if begin < last:
-                shares[index] += _share(words[index], last, both)
-    return [round(share, 6) for share in shares]
+def _nearest(word: Word, turns: Iterable[Turn]) -> Turn:
+    return min(turns, key=lambda turn: round(max(turn.start - word.end, word.start - turn.end), 6))
 
 
-_Beside = tuple[Turn | None, Turn | None]
-"""The turn before a word, and the one after it."""
-_NOBODY: Final[_Beside] = (None, None)
+def _sweep_overlaps(
+    starts: Sequence[float], ends: Sequence[float], turns: Sequence[Turn]
+) -> dict[int, float]:
+    """The share of a word in which two speakers speak, for each word where there is any."""
+    shares: dict[int, float] = {}
+    for begin, finish in overlapped(turns):
+        for at in _touched(starts, ends, begin, finish):
+            part = _share(starts[at], ends[at], begin, finish)
+            shares[at] = shares.get(at, 0.0) + part
+    return {at: round(share, 6) for at, share in shares.items()}
 
 
-def _sweep(
-    words: Sequence[Word], turns: Sequence[Turn]
-) -> Iterator[tuple[Word, float, Sequence[Turn], _Beside]]:
-    """Walk words and turns together, both ordered by start; there is a turn.
-
-    Yields each word and its end with the turns that touch it and, where none does, those beside it.
-    A turn is dropped as soon as it ends before a word, since all later words start later still.
-    """
-    active: list[Turn] = []
-    before: Turn | None = None
-    upcoming = 0
-    soonest_start, soonest_end = turns[0].start, inf
-    for word in words:
-        start, end = word.start, _end(word)
-        while soonest_start < end:
-            active.append(turns[upcoming])
-            soonest_end = min(soonest_end, turns[upcoming].end)
-            upcoming += 1
-            soonest_start = turns[upcoming].start if upcoming < len(turns) else inf
-        if soonest_end <= start:
-            over = [turn for turn in active if turn.end <= start]
-            before = max((before, *over) if before else over, key=lambda turn: turn.end)
-            active = [turn for turn in active if start < turn.end]
-            soonest_end = min((turn.end for turn in active), default=inf)
-        touching = [turn for turn in active if turn.start < end] if active else ()
-        if touching:
-            yield word, end, touching, _NOBODY
-        else:
-            after = active[0] if active else turns[upcoming] if upcoming < len(turns) else None
-            yield word, end, touching, (before, after)
+def _touched(starts: Sequence[float], ends: Sequence[float], begin: float, finish: float) -> range:
+    """The words that lie in a stretch of time, were it for a part."""
+    return range(bisect_right(ends, begin), bisect_left(starts, finish))
 
 
-def _end(word: Word) -> float:
-    return max(word.end, word.start + _INSTANT)
-
-
-def _share(word: Word, end: float, turn: Turn) -> float:
-    return (min(end, turn.end) - max(word.start, turn.start)) / (end - word.start)
-
-
-def _nearest(word: Word, beside: _Beside) -> Turn:
-    return min(
-        (turn for turn in beside if turn),
-        key=lambda turn: round(max(turn.start - word.end, word.start - turn.end), 6),
-    )
+def _share(start: float, end: float, begin: float, finish: float) -> float:
+    """Of a word, how much lies in a stretch of time that touches it."""
+    return (min(end, finish) - max(start, begin)) / (end - start)

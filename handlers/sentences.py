@@ -41,18 +41,21 @@ def ends_sentence(text: str, following: str | None = None) -> bool:
     core = _unquoted(text)
     if not core.endswith(_SENTENCE_ENDS):
         return False
-    following = _unquoted(following or "")
-    if core.endswith(("...", "…")):
-        return not following[:1].islower()
-    if not core.endswith("."):
+    if not core.endswith((".", "…")):
         return True
+    if core.endswith(("...", "…")):
+        return not _opening(following).islower()
     stem = core[:-1]
     if stem in _TITLES or stem.lower() in _ABBREVIATIONS or _is_initials(stem):
         return False
-    if stem.isdecimal() and following[:1].isdecimal():
-        return False
-    counts = stem.isdecimal() or stem.lower() in _LAST_IN_LISTS
-    return not (counts and following[:1].islower())
+    if stem.isdecimal():
+        return not (_opening(following).isdecimal() or _opening(following).islower())
+    return not (stem.lower() in _LAST_IN_LISTS and _opening(following).islower())
+
+
+def _opening(following: str | None) -> str:
+    """The first character of a word, quotation marks and brackets aside."""
+    return _unquoted(following or "")[:1]
 
 
 def _is_initials(stem: str) -> bool:
@@ -74,6 +77,8 @@ def _unquoted(text: str) -> str:
 
 
 def _encloses(char: str) -> bool:
+    if char.isalnum():  # as nearly all are
+        return False
     return char in "\"'¿¡" or char.isspace() or category(char) in {"Pi", "Pf", "Ps", "Pe"}
 
 
@@ -88,8 +93,9 @@ def sentences(words: Sequence[Word], *, max_gap: float) -> Iterator[range]:
     first = 0
     for index, (last, word) in enumerate(pairwise(words), start=1):
         # nearly all words end in a letter, and so no sentence
-        ends = not last.text[-1:].isalnum() and ends_sentence(last.text, word.text)
-        if ends or word.start - last.end > max_gap:
+        if word.start - last.end > max_gap or (
+            not last.text[-1:].isalnum() and ends_sentence(last.text, word.text)
+        ):
             yield range(first, index)
             first = index
     if words:

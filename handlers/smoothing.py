@@ -10,9 +10,9 @@ per sentence by majority (MahmoudAshraf97/whisper-diarization). Neither asks the
 turns hold the words.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import compress, count, pairwise
+from operator import ne
 
 from handlers.sentences import ends_sentence, sentences
 from handlers.timeline import Word
@@ -99,16 +99,21 @@ def settle_sentences(  # noqa: PLR0913 - each option is a documented knob of its
 
     """
     settled = list(labels)
+    doubtful = {
+        at
+        for at, label, share in zip(count(), labels, shares, strict=False)
+        if share.get(label, 0.0) < confident
+    }
     for sentence in sentences(words, max_gap=max_gap):
         own = settled[sentence.start : sentence.stop]
-        if len(sentence) > max_words or own.count(own[0]) == len(own):
+        if len(own) > max_words or own.count(own[0]) == len(own) or doubtful.isdisjoint(sentence):
             continue
-        runs = _runs(settled, sentence)
-        winner, count = Counter(own).most_common(1)[0]
-        if 2 * count > len(sentence):
+        winner = sorted(own)[len(own) // 2]  # which holds the middle if anyone holds most
+        if 2 * own.count(winner) > len(own):
+            runs = _runs(settled, sentence)
             for run in (*runs, *reversed(runs)):
                 beside = {settled[at] for at in (run.start - 1, run.stop) if at in sentence}
-                if winner in beside and _doubtful(run, settled, shares, confident):
+                if winner in beside and doubtful.issuperset(run):
                     settled[run.start : run.stop] = [winner] * len(run)
     return settled
 
@@ -121,9 +126,6 @@ def _doubtful(
 
 def _runs(labels: Sequence[str], within: range) -> list[range]:
     """Ranges of neighbours with the same label, in order."""
-    edges = [
-        within.start,
-        *(index for index in within[1:] if labels[index - 1] != labels[index]),
-        within.stop,
-    ]
-    return [range(first, last) for first, last in pairwise(edges)]
+    of = labels[within.start : within.stop]
+    edges = compress(count(within.start + 1), map(ne, of, of[1:]))
+    return [range(first, last) for first, last in pairwise((within.start, *edges, within.stop))]

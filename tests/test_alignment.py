@@ -53,8 +53,12 @@ def ticks_by_speaker(said: Word, turns: Sequence[Turn]) -> Counter[str]:
     count: Counter[str] = Counter()
     turns = [turn for turn in turns if turn.start <= heard_until(said) and said.start <= turn.end]
     for tick in heard(said):
-        count.update({turn.speaker for turn in turns if tick in ticks(turn.start, turn.end)})
+        count.update({turn.speaker for turn in turns if tick in during(turn)})
     return count
+
+
+def during(turn: Turn) -> range:
+    return ticks(turn.start, turn.end)
 
 
 def distance(said: Word, turn: Turn) -> float:
@@ -102,6 +106,17 @@ class TestASingleWord:
         turns = exclusive(Turn(0, 100, A), Turn(103, 104, B))
         assert speakers(swept([word("so", 101, 101.4)], turns)) == [A]
 
+    def test_measures_a_gap_from_the_turn_that_ended_last_and_not_from_the_one_that_began_last(
+        self,
+    ) -> None:
+        turns = exclusive(Turn(0, 5, A), Turn(1, 2, B), Turn(8, 9, C))
+        assert speakers(swept([word("so", 6, 6.4)], turns)) == [A]
+
+    def test_goes_to_the_turn_that_holds_it_whole_and_not_to_one_that_ends_in_it(self) -> None:
+        turns = exclusive(Turn(0, 1.2, A), Turn(0.5, 3, B))
+        (placed,) = swept([word("so", 1.0, 1.6)], turns)
+        assert (placed.speaker, placed.speaker_confidence) == (B, 1.0)
+
     def test_adds_up_the_turns_of_one_speaker(self) -> None:
         turns = exclusive(
             Turn(0.0, 0.2, A), Turn(0.2, 0.5, B), Turn(0.5, 0.7, A), Turn(0.7, 0.8, C)
@@ -145,6 +160,39 @@ class TestTurns:
         turns = [Turn(0, 4, A), Turn(1, 2, B), Turn(2, 3, C), Turn(4, 5, B), Turn(0, 1, A)]
         assert overlapped(turns) == [(1, 2), (2, 3)]
         assert overlapped([Turn(0, 4, A), Turn(1, 3, B), Turn(2, 4, C)]) == [(1, 4)]
+
+    def test_overlap_ends_for_an_instant_where_one_begins_as_another_ends(self) -> None:
+        turns = [Turn(0, 4, A), Turn(1, 2, B), Turn(2, 3, C)]
+        assert overlapped(turns) == [(1, 2), (2, 3)]
+
+    @unhurried
+    @given(turn_lists())
+    def test_overlap_where_looking_at_every_millisecond_finds_two(self, turns: list[Turn]) -> None:
+        stretches = overlapped(turns)
+        assert all(begin < end for begin, end in stretches)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(stretches))
+        speaking = Counter(
+            tick
+            for speaker in SPEAKERS
+            for tick in {t for turn in turns if turn.speaker == speaker for t in during(turn)}
+        )
+        assert [tick for begin, end in stretches for tick in ticks(begin, end)] == sorted(
+            tick for tick, count in speaking.items() if count > 1
+        )
+
+    @unhurried
+    @given(turn_lists())
+    def test_are_in_order_when_they_are_tidy_and_say_what_they_said(
+        self, turns: list[Turn]
+    ) -> None:
+        clean = tidy(turns)
+        assert clean == sorted(clean)
+        for speaker in SPEAKERS:
+            own = [turn for turn in clean if turn.speaker == speaker]
+            assert all(turn.end < following.start for turn, following in pairwise(own))
+            assert [tick for turn in own for tick in during(turn)] == sorted(
+                {t for turn in turns if turn.speaker == speaker for t in during(turn)}
+            )
 
 
 class TestClampedDurations:
@@ -393,7 +441,7 @@ class TestOnAnyInput:
     ) -> None:
         for said in assign_speakers(words, Diarization(tuple(turns))):
             crowded = sum(
-                len({turn.speaker for turn in turns if tick in ticks(turn.start, turn.end)}) > 1
+                len({turn.speaker for turn in turns if tick in during(turn)}) > 1
                 for tick in heard(said)
             )
             assert said.overlap == (2 * crowded >= len(heard(said)))
@@ -469,6 +517,15 @@ class TestLength:
             return spoken(*["so"] * count, pace=1.0), Diarization(turns)
 
         short, long = monologue(500), monologue(1000)
+        ratio = steps(lambda: assign_speakers(*long)) / steps(lambda: assign_speakers(*short))
+        assert ratio == pytest.approx(2, rel=0.05)
+
+    def test_words_that_no_turn_touches_are_no_worse(self) -> None:
+        def silence(count: int) -> tuple[list[Word], Diarization]:
+            turns = (Turn(i + 0.7, i + 0.9, SPEAKERS[i % 2]) for i in range(0, count, 2))
+            return [word("so", i, i + 0.4) for i in range(count)], exclusive(*turns)
+
+        short, long = silence(500), silence(1000)
         ratio = steps(lambda: assign_speakers(*long)) / steps(lambda: assign_speakers(*short))
         assert ratio == pytest.approx(2, rel=0.05)
 
