@@ -9,6 +9,8 @@ later, by whoever first uses it. Three ways, from the mildest to the strongest:
 - `PUT_OFF`: modules of which nothing runs before somebody uses them. The names beside a module may
   be imported from it nevertheless: they are promises, kept when they are called or derived from,
   and `isinstance` answers for them. Any other name, and any module below it, makes the module run.
+  Threads that ask at once see the whole module; where it fails to run, it goes on waiting, and
+  everybody who asks is told why.
 - `cpuinfo`: for one log line the SDK asks it for the processor's name, and it starts a second
   Python for that. It answers from /proc instead.
 
@@ -20,9 +22,9 @@ import ast
 import importlib
 import os
 import sys
-import threading
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import _bootstrap  # type: ignore[attr-defined]  the only locks that see deadlocks
 from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import resolve_name
@@ -35,15 +37,19 @@ from handlers.unneeded import COMPANIONS, PUT_OFF, RE_EXPORTS
 SWITCH: Final = "PARLEY_LEAN_IMPORTS"
 
 
-def import_leanly() -> None:
+def import_leanly(modules: Mapping[str, Sequence[str]] = PUT_OFF) -> None:
     """Put off what a worker never uses, from now on, unless the switch says no.
 
     To be called before NeMo, pyannote.audio, Lightning or the SDK is imported: what is there
     already stays as it is. Calling it again changes nothing.
+
+    Args:
+        modules: those to put off, with the names that each promises.
+
     """
     if os.environ.get(SWITCH, "1") == "0" or any(isinstance(f, _Finder) for f in sys.meta_path):
         return
-    sys.meta_path.insert(0, _Finder())
+    sys.meta_path.insert(0, _Finder(modules))
     sys.modules.setdefault("cpuinfo", _cpuinfo())
 
 
@@ -53,19 +59,22 @@ def put_off() -> frozenset[str]:
 
 
 class _Finder(MetaPathFinder):
+    def __init__(self, modules: Mapping[str, Sequence[str]]) -> None:
+        self._put_off = modules
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         parent = sys.modules.get(fullname.rpartition(".")[0])
-        if type(parent) is _Waiting and fullname not in PUT_OFF:
+        if parent is not None and fullname not in self._put_off:
             _wake(parent)
-        if fullname not in RE_EXPORTS and fullname not in PUT_OFF:
+        if fullname not in RE_EXPORTS and fullname not in self._put_off:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and isinstance(spec.loader, InspectLoader):
             spec.loader = (
-                _WaitingLoader(spec.loader, promises=PUT_OFF[fullname])
-                if fullname in PUT_OFF
+                _WaitingLoader(spec.loader, promises=self._put_off[fullname])
+                if fullname in self._put_off
                 else _PassingLoader(spec.loader)
             )
         return spec
@@ -147,7 +156,6 @@ def _member(module: str, name: str) -> Any:  # noqa: ANN401
 class _WaitingLoader(Loader):
     def __init__(self, real: InspectLoader, *, promises: Sequence[str]) -> None:
         self.real = real
-        self.lock = threading.RLock()
         self.promises = dict.fromkeys(promises)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -166,24 +174,63 @@ class _Waiting(ModuleType):
         return getattr(self, name)
 
 
+class _Waking(ModuleType):
+    """A module that runs just now: whoever else asks it for something waits until it has run."""
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401
+        if not _is_special(name) or name == "__all__":
+            # returns at once in the thread that runs the module, and where two wait for each other
+            _bootstrap._lock_unlock_module(self.__name__)  # noqa: SLF001
+            if type(self) is not _Waking:
+                return getattr(self, name)
+        return super().__getattribute__(name)
+
+
 def _wake(module: ModuleType) -> None:
-    """Run a module that waits, in its own place."""
-    loader = module.__loader__
-    if not isinstance(loader, _WaitingLoader):
+    """Run a module that waits, in its own place; return when it has run, in whatever thread.
+
+    Raises:
+        Exception: whatever running it has raised. It goes on waiting then.
+
+    """
+    if type(module) is _Waking:
+        _bootstrap._lock_unlock_module(module.__name__)  # noqa: SLF001
+    if type(module) is not _Waiting:
         return
     for name in (module.__name__.rpartition(".")[0], *COMPANIONS.get(module.__name__, ())):
         if name in sys.modules:
             _wake(sys.modules[name])
-    with loader.lock:
-        if not isinstance(module, _Waiting):
-            return
-        object.__setattr__(module, "__class__", ModuleType)
-        for name in loader.promises:
-            del module.__dict__[name]
-        module.__loader__ = loader.real
-        if module.__spec__ is not None:
-            module.__spec__.loader = loader.real
+    with _bootstrap._ModuleLockManager(module.__name__):  # noqa: SLF001
+        loader = module.__loader__
+        if type(module) is _Waiting and isinstance(loader, _WaitingLoader):
+            _run(module, loader)
+
+
+def _run(module: ModuleType, loader: _WaitingLoader) -> None:
+    before = dict(module.__dict__)
+    object.__setattr__(module, "__class__", _Waking)
+    for name in loader.promises:
+        module.__dict__.pop(name, None)
+    _load_with(loader.real, module)
+    try:
         loader.real.exec_module(module)
+    except BaseException:
+        for name, value in list(module.__dict__.items()):
+            # what it has imported of itself is not imported again
+            if name not in before and sys.modules.get(f"{module.__name__}.{name}") is not value:
+                del module.__dict__[name]
+        module.__dict__.update(before)
+        _load_with(loader, module)
+        object.__setattr__(module, "__class__", _Waiting)
+        raise
+    if type(module) is _Waking:  # some give themselves a class of their own
+        object.__setattr__(module, "__class__", ModuleType)
+
+
+def _load_with(loader: Loader, module: ModuleType) -> None:
+    module.__loader__ = loader
+    if module.__spec__ is not None:
+        module.__spec__.loader = loader
 
 
 class _Promise(type):

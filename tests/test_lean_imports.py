@@ -183,3 +183,134 @@ def test_the_sdk_hears_the_processors_name() -> None:
         if line.startswith("model name")
     }
     assert found in (names or {""})
+
+
+_LATE: Final = """
+import json, sys, threading, time
+from handlers.lean_imports import import_leanly, put_off
+import_leanly({"late": ("Thing",)})
+import late
+
+def asked_by(threads, question):
+    answers = [None] * threads
+    together = threading.Barrier(threads)
+
+    def ask(number):
+        together.wait()
+        try:
+            answers[number] = question(number)
+        except Exception as error:
+            answers[number] = f"{type(error).__name__}: {error}"
+
+    asking = [threading.Thread(target=ask, args=(number,)) for number in range(threads)]
+    for thread in asking: thread.start()
+    for thread in asking: thread.join()
+    return answers
+"""
+
+
+def late(tmp_path: Path, *, init: str, ask: str, **modules: str) -> Any:
+    """Put a package off, ask for it as `ask` does, and give what that prints."""
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late" / "__init__.py").write_text(init)
+    for name, source in modules.items():
+        (tmp_path / f"{name.replace('__', '/')}.py").write_text(source)
+    return python(_LATE + ask, PYTHONPATH=str(tmp_path))
+
+
+_SLOW: Final = """
+import sys, time
+runs = getattr(sys, "runs", 0) + 1
+sys.runs = runs
+table = {}
+time.sleep(0.3)
+table["last"] = "entry"
+class Thing: pass
+last = "line"
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("late.last", "line"),
+        ("late.table['last']", "entry"),
+        ("type(late.Thing()).__name__", "Thing"),
+    ],
+)
+def test_threads_that_wake_a_module_at_once_all_see_the_whole_of_it(
+    tmp_path: Path, question: str, answer: str
+) -> None:
+    found = late(
+        tmp_path,
+        init=_SLOW,
+        ask=f"answers = asked_by(8, lambda number: {question});"
+        "print(json.dumps([answers, sys.runs, 'late' in put_off()]))",
+    )
+    assert found == [[answer] * 8, 1, False]
+
+
+def test_a_thread_that_comes_while_a_module_runs_waits_for_all_of_it(tmp_path: Path) -> None:
+    found = late(
+        tmp_path,
+        init=_SLOW,
+        ask="from_another = lambda: (time.sleep(0.1), late.table['last'])[1];"
+        "print(json.dumps(asked_by(2, lambda n: from_another() if n else late.last)))",
+    )
+    assert found == ["line", "entry"]
+
+
+def test_a_submodule_waits_for_the_package_that_another_thread_wakes(tmp_path: Path) -> None:
+    found = late(
+        tmp_path,
+        init=_SLOW,
+        late__below="import late\nwhole = 'last' in vars(late)",
+        ask="below = lambda: (time.sleep(0.1), __import__('late.below'), late.below.whole)[2];"
+        "print(json.dumps(asked_by(2, lambda n: below() if n else late.last)))",
+    )
+    assert found == ["line", True]
+
+
+def test_a_module_that_asks_itself_while_it_runs_is_told_what_is_there(tmp_path: Path) -> None:
+    found = late(
+        tmp_path,
+        init="first = 1\nfrom late import below\nlast = 2",
+        late__below="import late\nseen = [late.first, hasattr(late, 'last')]",
+        ask="print(json.dumps([late.last, late.below.seen]))",
+    )
+    assert found == [2, [1, False]]
+
+
+_BROKEN: Final = """
+half = "of it"
+import late.below
+class Thing: pass
+import missing_for_now
+last = "line"
+"""
+
+
+def test_a_module_that_fails_goes_on_waiting_and_says_why_each_time(tmp_path: Path) -> None:
+    found = late(
+        tmp_path,
+        init=_BROKEN,
+        late__below="value = 3",
+        ask="""
+errors = asked_by(4, lambda number: [late.last, late.half, late.Thing(), late.below][number])
+errors += [asked_by(1, question) [0] for question in (
+    lambda _: late.last, lambda _: late.half, lambda _: late.Thing(), lambda _: late.nothing)]
+waits = "late" in put_off()
+sys.modules["missing_for_now"] = json
+print(json.dumps([sorted(set(errors)), waits, late.last, late.half, late.below.value,
+                  type(late.Thing()).__name__, "late" in put_off()]))
+""",
+    )
+    assert found == [
+        ["ModuleNotFoundError: No module named 'missing_for_now'"],
+        True,
+        "line",
+        "of it",
+        3,
+        "Thing",
+        False,
+    ]
