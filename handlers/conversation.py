@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from handlers.diarizer import Diarizer, SpeakerCount
-from handlers.errors import ParleyError
+from handlers.errors import EngineCrashed, ParleyError
 from handlers.progress import Phase, Progress, Step, ignore
 from handlers.segments import build_transcript, relabel
 from handlers.timeline import AudioFacts, Diarization, Model, Report, Transcript, Transcription
@@ -144,6 +144,8 @@ async def _tolerated(
     try:
         return await turns, None
     except ParleyError as error:
+        if isinstance(error, EngineCrashed) and error.here:
+            raise  # this process has to end, and what it still answers may be wrong
         return None, error
 
 

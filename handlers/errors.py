@@ -51,6 +51,7 @@
     └── WorkerError
         ├── OutOfMemory                out_of_memory             retryable
         ├── EngineCrashed              engine_crashed            retryable
+        ├── ScratchFull                scratch_full              retryable
         ├── ResultTooLarge             result_too_large
         └── InternalError              internal_error            retryable
 
@@ -601,14 +602,35 @@ class OutOfMemory(WorkerError):
 
 
 class EngineCrashed(WorkerError):
-    """The GPU failed under an engine: this process can use it no more."""
+    """The GPU failed under an engine: its process can use it no more.
+
+    Attributes:
+        here: whether that process is this one; not where another worker's failure was `restored`.
+
+    """
 
     code = "engine_crashed"
     retryable = True
+    here = False
 
     def __init__(self, engine: str) -> None:
+        self.here = True
         super().__init__(
             f"The GPU failed under the {engine}; the worker is replaced. Send the job again."
+        )
+
+
+class ScratchFull(WorkerError):
+    """The worker's own disk has no room for a job's audio."""
+
+    code = "scratch_full"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The worker's disk has no room for the audio. Send the job again; if that happens "
+            "often, give the endpoint a larger container disk, or lower PARLEY_CONCURRENCY, so "
+            "that fewer jobs share it."
         )
 
 

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 
 from handlers.bucket import Bucket
+from handlers.departure import Departure, end_process
 from handlers.errors import EngineCrashed, InternalError, ParleyError, ResultTooLarge
 from handlers.lean_imports import import_leanly
 from handlers.logs import current_job
+from handlers.pieces import json_bytes
 from handlers.progress import Progress, Step
 from handlers.replies import LargeReply
 
@@ -21,6 +23,9 @@ _CLOSE_SECONDS: Final = 5.0
 """How long a finished job waits for a progress message that is still on its way."""
 _ENVELOPE_BYTES: Final = len(b'{"output": }')
 """What the SDK puts around a reply."""
+_SHOWN_BYTES: Final = 100_000
+"""The SDK spells a reply out for its log, twice and whatever the level; what is longer, it may not:
+it takes as long as all its other work on a reply, and stops every other job of the worker."""
 
 Job = dict[str, Any]
 Answer = Callable[[Any, Progress], Awaitable[dict[str, Any]]]
@@ -51,6 +56,7 @@ def create_handler(
 
     The handler never raises, but for its own cancellation: every failure becomes the JSON text of
     an error body under `error`, because the SDK would otherwise send the traceback to the caller.
+    Where an engine of this process is lost it asks to be replaced, by `refresh_worker`.
 
     Args:
         answer: gives the reply to the `input` of a job, ready for JSON.
@@ -62,10 +68,10 @@ def create_handler(
     """
 
     async def handler(job: Job) -> dict[str, Any]:
-        publisher = ProgressPublisher(job, post=post, interval=progress_interval)
         began = time.monotonic()
         name = str(job.get("id"))
         current_job.set(name)
+        publisher = ProgressPublisher(job, post=post, interval=progress_interval)
         try:
             reply = await answer(job.get("input"), publisher.report)
             reply = await _deliverable(reply, limit=max_result_bytes, bucket=bucket)
@@ -146,7 +152,9 @@ def serve(
     bucket: Bucket | None = None,
     concurrency: int = 1,
 ) -> None:
-    """Take jobs from RunPod until the worker is stopped. Call it in the main thread.
+    """Take jobs from RunPod until the worker is stopped, or an engine of its process is lost.
+
+    Call it in the main thread.
 
     Args:
         answer: as for `create_handler`, like the next three.
@@ -159,15 +167,20 @@ def serve(
     import_leanly()
     import runpod  # noqa: PLC0415
 
+    departure = Departure(leave=end_process)
     handler = create_handler(
-        answer,
+        departure.guarding(answer),
         post=platform_post(),
         max_result_bytes=max_result_bytes,
         progress_interval=progress_interval,
         bucket=bucket,
     )
-    # constant, since the SDK takes no job while it changes from one figure to another
-    runpod.serverless.start({"handler": handler, "concurrency_modifier": lambda _now: concurrency})
+
+    def at_once(_now: int) -> int:
+        # constant while all is well: the SDK takes no job while it changes from one to another
+        return departure.concurrency(concurrency)
+
+    runpod.serverless.start({"handler": handler, "concurrency_modifier": at_once})
 
 
 def require(checks: Iterable[Check]) -> None:
@@ -205,14 +218,21 @@ def platform_post() -> Post:
     return send if "RUNPOD_WEBHOOK_POST_OUTPUT" in os.environ else log
 
 
+class _Unspoken(dict[str, Any]):
+    """A reply that is too long to be shown, in whatever log."""
+
+    def __repr__(self) -> str:
+        return "a long reply"
+
+
 async def _deliverable(
     reply: dict[str, Any], *, limit: int, bucket: Bucket | None
 ) -> dict[str, Any]:
     """Give the reply, or what says where it is; refuse what is no valid JSON."""
-    content = json.dumps(reply, ensure_ascii=False, allow_nan=False).encode()
+    content = await asyncio.to_thread(json_bytes, reply)
     size = len(content) + _ENVELOPE_BYTES
     if size <= limit:
-        return reply
+        return reply if size <= _SHOWN_BYTES else _Unspoken(reply)
     if bucket is None:
         raise ResultTooLarge(size=size, limit=limit)
     stored = await bucket.put(content, suffix=".json", content_type="application/json")
@@ -222,6 +242,6 @@ async def _deliverable(
 
 def _failed(error: ParleyError) -> dict[str, Any]:
     failure: dict[str, Any] = {"error": json.dumps(error.body())}
-    if isinstance(error, EngineCrashed):
+    if isinstance(error, EngineCrashed) and error.here:
         failure["refresh_worker"] = True  # CUDA does not recover within a process
     return failure

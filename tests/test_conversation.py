@@ -7,7 +7,7 @@ import pytest
 
 from handlers.conversation import Conversation, Options, transcribe_conversation
 from handlers.diarizer import SpeakerCount
-from handlers.errors import OutOfMemory
+from handlers.errors import EngineCrashed, OutOfMemory
 from handlers.progress import Progress, Step
 from handlers.timeline import AudioFacts, Diarization, Model, Report, Transcription, Turn, Word
 
@@ -146,6 +146,17 @@ async def test_that_choice_hides_no_defect() -> None:
             "audio",
             transcriber=FixedTranscriber(),
             diarizer=FixedDiarizer(error=ZeroDivisionError()),
+            options=choice,
+        )
+
+
+async def test_that_choice_keeps_no_worker_whose_engine_is_lost() -> None:
+    choice = Options(on_diarization_failure="transcript_only")
+    with pytest.raises(EngineCrashed):
+        await transcribe_conversation(
+            "audio",
+            transcriber=FixedTranscriber(),
+            diarizer=FixedDiarizer(error=EngineCrashed("diarizer")),
             options=choice,
         )
 

@@ -9,6 +9,7 @@ import pytest
 
 from handlers import errors
 from handlers.errors import AudioTooLong, EngineCrashed, ParleyError
+from handlers.logs import current_job
 from handlers.progress import Progress, Step
 from handlers.worker import Answer, ProgressPublisher, create_handler
 
@@ -129,6 +130,26 @@ async def test_progress_never_runs_backwards() -> None:
     shares = [message["progress"]["diarize"] for message in platform.arrived]
     assert shares == sorted(shares)
     assert shares[-1] == 0.75
+
+
+async def test_what_is_logged_of_progress_names_its_job_alone() -> None:
+    named: list[tuple[str, str | None]] = []
+
+    async def post(job: dict[str, Any], _message: dict[str, Any]) -> None:
+        named.append((job["id"], current_job.get()))
+
+    async def answer(_raw: Any, progress: Progress) -> dict[str, Any]:
+        progress(Step("fetch", 1.0))
+        await asyncio.sleep(0.02)
+        return {"text": "done"}
+
+    handler = create_handler(answer, post=post, max_result_bytes=1000, progress_interval=0.0)
+
+    async def work(name: str) -> None:
+        await handler({**JOB, "id": name})
+
+    await asyncio.gather(*(asyncio.create_task(work(name)) for name in ("one", "two")))
+    assert sorted(named) == [("one", "one"), ("two", "two")]
 
 
 async def test_progress_that_cannot_be_delivered_fails_no_job() -> None:
