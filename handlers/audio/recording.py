@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from handlers.audio.decoding import decode
 from handlers.audio.download import download
 from handlers.audio.fetched import Fetched, new_file, removed_on_failure
+from handlers.audio.scratch import typed_full
 from handlers.audio.tape import SAMPLE_RATE, Samples
 from handlers.inline import decoded
 from handlers.progress import Phase, Progress, Step, ignore
@@ -92,10 +93,11 @@ async def open_audio(
 
     Raises:
         AudioError: the audio cannot be had or used; the leaf says why.
+        ScratchFull: the folder has no room for it.
 
     """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=folder) as room:
+    with typed_full(), tempfile.TemporaryDirectory(dir=folder) as room:
         fetched = await fetch(source, settings=settings, folder=Path(room), progress=progress)
         halfway = time.monotonic()
         decoded = await _in_thread(
@@ -130,6 +132,7 @@ async def fetch(
         InvalidEncoding: inline audio is not base64.
         AudioTooLarge: more than `settings.max_audio_bytes`.
         DownloadError: the URL gives no audio; the leaf says why.
+        OSError: it cannot be written.
 
     """
     path = folder / f"{uuid.uuid4().hex}.audio"
