@@ -10,6 +10,7 @@ from handlers.cold_start import ColdStart
 from handlers.conversation import Conversation
 from handlers.formats import Format, render
 from handlers.jobs import Job
+from handlers.pieces import PIECE, in_pieces
 from handlers.timeline import (
     AudioFacts,
     Model,
@@ -43,8 +44,21 @@ class AnyReply(BaseModel):
     )
 
     def body(self) -> dict[str, Any]:
-        """The reply ready for JSON."""
-        return self.model_dump(mode="json", exclude={"cold_start"} if not self.cold_start else None)
+        """The reply ready for JSON. Of hours it takes a while: not for the event loop."""
+        long = [name for name, value in self if isinstance(value, tuple) and len(value) > PIECE]
+        left_out = {*long, *(() if self.cold_start else ("cold_start",))}
+        body = self.model_dump(mode="json", exclude=left_out) | {
+            name: self._list(name) for name in long
+        }
+        return {name: body[name] for name in type(self).model_fields if name in body}
+
+    def _list(self, name: str) -> list[Any]:
+        """A long field ready for JSON."""
+        plain: list[Any] = []
+        for piece in in_pieces(getattr(self, name)):
+            part = self.model_copy(update={name: piece})
+            plain += part.model_dump(mode="json", include={name})[name]
+        return plain
 
 
 class TranscriptionReply(AnyReply):

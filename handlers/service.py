@@ -2,16 +2,15 @@
 
 import asyncio
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from handlers.audio import Recording, open_audio
+from handlers.audio.scratch import new_folder
 from handlers.conversation import transcribe_conversation
 from handlers.diarizer import Diarizer, SpeakerCount
 from handlers.errors import ModelError
@@ -135,9 +134,11 @@ class ConversationService:
                 progress=progress,
             )
         report = _report(recording)
-        reply = await asyncio.to_thread(compose, job, conversation, report=report, began=began)
+        body = await asyncio.to_thread(
+            lambda: compose(job, conversation, report=report, began=began).body()
+        )
         progress(Step("format", 1.0))
-        return reply.body()
+        return body
 
 
 class _EngineService(Generic[Engine]):
@@ -196,9 +197,10 @@ class TranscriptionService(_EngineService[Transcriber[Recording]]):
             phase="transcribe",
             progress=progress,
         )
-        return TranscriptionReply(
+        reply = TranscriptionReply(
             words=found.words, language=found.language, model=found.model, **beside
-        ).body()
+        )
+        return await asyncio.to_thread(reply.body)
 
 
 class DiarizationService(_EngineService[Diarizer[Recording]]):
@@ -218,13 +220,14 @@ class DiarizationService(_EngineService[Diarizer[Recording]]):
             phase="diarize",
             progress=progress,
         )
-        return DiarizationReply(
+        reply = DiarizationReply(
             turns=found.turns,
             exclusive=found.exclusive,
             embeddings=found.embeddings,
             model=found.model,
             **beside,
-        ).body()
+        )
+        return await asyncio.to_thread(reply.body)
 
 
 class _Missing:
@@ -245,10 +248,8 @@ async def _opened(
     job: AudioJob, *, settings: Settings, progress: Progress
 ) -> AsyncIterator[Recording]:
     """Open a job's audio; no file is left behind, whatever happens."""
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        yield await open_audio(
-            job.source, settings=settings, folder=Path(folder), progress=progress
-        )
+    with new_folder() as folder:
+        yield await open_audio(job.source, settings=settings, folder=folder, progress=progress)
 
 
 def _report(recording: Recording) -> Report:

@@ -1,5 +1,6 @@
 """A job from its input to its reply, with engines behind endpoints."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -47,7 +48,7 @@ class OrchestratorService:
         del job
         raw.update(_NO_AUDIO)
         reply = await work
-        return reply.body()
+        return await asyncio.to_thread(reply.body)
 
     def _connect(self) -> Fanout:
         settings = self._settings

@@ -1,11 +1,13 @@
 """What endpoints answer: compact, exact, and the same after a journey as JSON."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from handlers.cold_start import ColdStart
 from handlers.conversation import Options, transcribe_conversation
 from handlers.diarizer import SpeakerCount
 from handlers.jobs import Job
@@ -76,6 +78,19 @@ def beside() -> dict[str, Any]:
 def test_six_hours_fit_into_half_of_what_the_platform_delivers(reply: AnyReply) -> None:
     size = len(json.dumps({"output": reply.body()}))
     assert size < Settings().max_result_bytes / 2, size
+
+
+@pytest.mark.parametrize("hours", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("kind", [transcription, diarization])
+def test_a_body_is_what_the_model_dumps_in_its_order(
+    kind: Callable[[float], AnyReply], hours: float
+) -> None:
+    """Long lists are dumped in pieces: that shows nowhere."""
+    reply = kind(hours)
+    dumped = reply.model_dump(mode="json", exclude={"cold_start"})
+    assert json.dumps(reply.body()) == json.dumps(dumped)
+    warm = reply.model_copy(update={"cold_start": ColdStart(seconds=1.5, phases={"imports": 1.0})})
+    assert json.dumps(warm.body()) == json.dumps(warm.model_dump(mode="json"))
 
 
 @pytest.mark.parametrize("reply", [transcription(0.1), diarization(0.1)], ids=["words", "turns"])
