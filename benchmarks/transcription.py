@@ -7,9 +7,10 @@ long    one conversation, through Parley's transcriber, against the same model c
         others are given the true bounds of the utterances, which Parley must do without.
 jobs    32 short recordings through Parley's transcriber, all at once, against one after another.
 
-Each is repeated in turns, so that what else the machine does meets all of them; printed and written
-to `out/bench/transcription.json` are medians, least and most, and the word error rate of each. The
-floor is what the encoder alone takes for as much audio in batches without any padding.
+Each contender has a process of its own, as it would have in use: torch's helping threads get in
+each other's way. They take turns, so that what else the machine does meets all of them. Printed and
+written to `out/bench/transcription.json` are medians, least and most, and the word error rate of
+each. The floor is what the encoder alone takes for as much audio in batches without any padding.
 """
 
 import argparse
@@ -18,11 +19,14 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import kaldialign
 import numpy as np
@@ -33,6 +37,7 @@ from demo.hub import HUB, TRANSCRIBER
 from demo.references import Case, segment_of
 from handlers.audio import Recording
 from handlers.audio.tape import SAMPLE_RATE, Samples
+from handlers.loading import keep_one_heap
 from handlers.parakeet import ParakeetTranscriber, load_parakeet
 from handlers.progress import ignore
 from handlers.settings import Settings
@@ -50,8 +55,7 @@ _FLOOR_BATCH: Final = 12
 _AROUND: Final = 0.1
 """Seconds before and after an utterance that those get who are given utterances."""
 
-Timed = tuple[float, Sequence[str]]
-"""When a word begins, and its text."""
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +97,9 @@ def plain_model(transcriber_home: Path) -> Any:  # noqa: ANN401
     return EncDecRNNTBPEModel.restore_from(str(path)).eval()
 
 
-def ours(transcriber: ParakeetTranscriber, samples: Samples) -> list[Word]:
+def ours(transcriber: ParakeetTranscriber, talk: Talk) -> list[Word]:
     """Words as Parley finds them."""
-    return list(asyncio.run(_transcribed(transcriber, samples)))
+    return list(asyncio.run(_transcribed(transcriber, talk.samples)))
 
 
 def one_by_one(model: Any, talk: Talk) -> list[Word]:  # noqa: ANN401
@@ -140,8 +144,8 @@ def word_errors(truth: Case, words: Sequence[Word]) -> float:
     return float(kaldialign.edit_distance(said, heard)["total"]) / len(said)
 
 
-def floor(model: Any, seconds: float) -> float:  # noqa: ANN401
-    """Seconds that features and encoder take for so much audio, in full batches of one length."""
+def floor(model: Any, talk: Talk) -> float:  # noqa: ANN401
+    """Seconds that features and encoder take for as much audio, in full batches of one length."""
     import torch  # noqa: PLC0415
 
     shape = (_FLOOR_BATCH, _FLOOR_SECONDS * SAMPLE_RATE)
@@ -156,32 +160,80 @@ def floor(model: Any, seconds: float) -> float:  # noqa: ANN401
             encoded, _ = model.encoder(audio_signal=features, length=counts)
             encoded.sum().item()
             spent.append(time.perf_counter() - began)
-    return statistics.median(spent) * seconds / (_FLOOR_BATCH * _FLOOR_SECONDS)
+    return statistics.median(spent) * talk.truth.seconds / (_FLOOR_BATCH * _FLOOR_SECONDS)
 
 
-def measure_long(
-    transcriber: ParakeetTranscriber,
-    model: Any,  # noqa: ANN401
-    talk: Talk,
-    *,
-    pairs: int,
-) -> dict[str, Any]:
+class Contender:
+    """One way to find words, in a process of its own that stays."""
+
+    def __init__(self, name: str, talk: Talk) -> None:
+        """Begin to load it."""
+        self._process = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=get_context("spawn"),
+            initializer=_enter,
+            initargs=(name, talk),
+        )
+        self._ready = self._process.submit(_hear)  # its first time is not counted
+
+    def hear(self) -> tuple[float, list[Word]]:
+        """Give the seconds that the talk took, and its words."""
+        self._ready.result()
+        return self._process.submit(_hear).result()
+
+    def do(self, work: Callable[[Any, Talk], Answer], /) -> Answer:
+        """Have something else done there, with its model and the talk."""
+        return self._process.submit(_do, work).result()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.shutdown()
+
+
+_entered: dict[str, Any] = {}
+"""In a contender's process: its model, how it is used, and the talk."""
+
+
+def _enter(name: str, talk: Talk) -> None:
+    if name == "parley":
+        settings = Settings.read()
+        settings = settings.model_copy(update={"transcriber_model": TRANSCRIBER, "hub_cache": HUB})
+        keep_one_heap()  # as every worker does
+        _entered["model"] = load_parakeet(settings)
+    else:
+        _entered["model"] = plain_model(HUB / ("models--" + TRANSCRIBER.replace("/", "--")))
+    _entered["hear"] = _CONTENDERS[name]
+    _entered["talk"] = talk
+
+
+def _hear() -> tuple[float, list[Word]]:
+    began = time.perf_counter()
+    words = _entered["hear"](_entered["model"], _entered["talk"])
+    return time.perf_counter() - began, words
+
+
+def _do(work: Callable[[Any, Talk], Answer]) -> Answer:
+    return work(_entered["model"], _entered["talk"])
+
+
+_CONTENDERS: Final[dict[str, Callable[[Any, Talk], list[Word]]]] = {
+    "parley": ours,
+    "utterance by utterance": one_by_one,
+    "NeMo's batches": by_nemo,
+}
+
+
+def measure_long(contenders: Mapping[str, Contender], talk: Talk, *, pairs: int) -> dict[str, Any]:
     """Compare the three on one long conversation."""
-    contenders: dict[str, Callable[[], list[Word]]] = {
-        "parley": lambda: ours(transcriber, talk.samples),
-        "utterance by utterance": lambda: one_by_one(model, talk),
-        "NeMo's batches": lambda: by_nemo(model, talk),
-    }
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     errors: dict[str, float] = {}
     for turn in range(pairs):
         names = list(contenders)
         for name in names[turn % 3 :] + names[: turn % 3]:
-            began = time.perf_counter()
-            words = contenders[name]()
-            seconds[name].append(time.perf_counter() - began)
+            taken, words = contenders[name].hear()
+            seconds[name].append(taken)
             errors[name] = word_errors(talk.truth, words)
-            print(f"  {name:24} {seconds[name][-1]:7.2f} s  WER {errors[name]:.4f}", flush=True)
+            print(f"  {name:24} {taken:7.2f} s  WER {errors[name]:.4f}", flush=True)
     return {
         "audio_seconds": round(talk.truth.seconds, 1),
         "utterances": len(talk.truth.segments),
@@ -194,11 +246,11 @@ def measure_long(
             if name != "parley"
         },
         "word_error_rate": {name: round(value, 4) for name, value in errors.items()},
-        "floor_seconds": round(floor(model, talk.truth.seconds), 2),
+        "floor_seconds": round(contenders["NeMo's batches"].do(floor), 2),
     }
 
 
-def measure_jobs(transcriber: ParakeetTranscriber, talk: Talk, *, pairs: int) -> dict[str, Any]:
+def measure_jobs(pairs: int, transcriber: ParakeetTranscriber, talk: Talk) -> dict[str, Any]:
     """Compare 32 short recordings at once with one after another; all are there from the start."""
     utterances = sorted(talk.utterances(), key=lambda one: len(one[1]))
     step = max(1, len(utterances) // _JOBS)
@@ -286,6 +338,10 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     }
 
 
+def _device(model: Any, _talk: Talk) -> str:  # noqa: ANN401
+    return str(model.device)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transcription")
@@ -294,22 +350,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=_SEED)
     parser.add_argument("--out", type=Path, default=_OUT)
     options = parser.parse_args(arguments)
-    settings = Settings.read().model_copy(
-        update={"transcriber_model": TRANSCRIBER, "hub_cache": HUB}
-    )
-    transcriber = load_parakeet(settings)
-    model = plain_model(HUB / ("models--" + TRANSCRIBER.replace("/", "--")))
     print(f"making a conversation of {options.minutes:g} minutes", flush=True)
     talk = talk_of(options.minutes, seed=options.seed)
-    ours(transcriber, talk.samples[: 60 * SAMPLE_RATE])  # both have met their first time then
-    _nemo(model, [talk.samples[: 5 * SAMPLE_RATE]], batch=1)
-    found = {
-        "device": str(model.device),
-        "window_seconds": settings.window_seconds,
-        "nemo_batch": _NEMO_BATCH,
-        "long": measure_long(transcriber, model, talk, pairs=options.pairs),
-        "jobs": measure_jobs(transcriber, talk, pairs=options.pairs),
-    }
+    contenders = {name: Contender(name, talk) for name in _CONTENDERS}
+    try:
+        found = {
+            "device": contenders["NeMo's batches"].do(_device),
+            "window_seconds": Settings.read().window_seconds,
+            "nemo_batch": _NEMO_BATCH,
+            "long": measure_long(contenders, talk, pairs=options.pairs),
+            "jobs": contenders["parley"].do(partial(measure_jobs, options.pairs)),
+        }
+    finally:
+        for contender in contenders.values():
+            contender.close()
     text = json.dumps(found, indent=1)
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -221,11 +221,16 @@ def _fill_gaps(
 ) -> None:
     """Label the words that no turn touches."""
     begins = [turn.start for turn in turns]
-    last_to_end = list(accumulate(turns, lambda last, turn: turn if turn.end > last.end else last))
+    last_to_end = list(accumulate(turns, _later))
     for at in (at for at, share in enumerate(shares) if not share):
         after = bisect_left(begins, ends[at])
         beside = (*last_to_end[max(after - 1, 0) : after], *turns[after : after + 1])
         labels[at] = _nearest(words[at], beside).speaker
+
+
+def _later(one: Turn, other: Turn) -> Turn:
+    """The turn that ends later; the first of two that end at once."""
+    return other if other.end > one.end else one
 
 
 def _nearest(word: Word, turns: Iterable[Turn]) -> Turn:

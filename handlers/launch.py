@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from handlers.bucket import Bucket
 from handlers.cold_start import STOPWATCH, tell_once
 from handlers.errors import ModelError
+from handlers.loading import keep_one_heap
 from handlers.logs import configure_logging
 from handlers.progress import Progress
 from handlers.settings import Settings, SettingsError
@@ -52,6 +53,7 @@ def launch(
             what could not be loaded.
 
     """
+    keep_one_heap()
     try:
         settings = kind.read()
         configure_logging(settings)

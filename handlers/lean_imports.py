@@ -24,7 +24,6 @@ import os
 import sys
 import types
 from collections.abc import Mapping, Sequence
-from importlib import _bootstrap  # type: ignore[attr-defined]  the only locks that see deadlocks
 from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import resolve_name
@@ -33,6 +32,9 @@ from types import ModuleType
 from typing import Any, Final
 
 from handlers.unneeded import COMPANIONS, PUT_OFF, RE_EXPORTS
+
+_locks: Final = sys.modules["importlib._bootstrap"]
+"""The import system: its lock for each module is the only one to be had that sees deadlocks."""
 
 SWITCH: Final = "PARLEY_LEAN_IMPORTS"
 
@@ -180,7 +182,7 @@ class _Waking(ModuleType):
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401
         if not _is_special(name) or name == "__all__":
             # returns at once in the thread that runs the module, and where two wait for each other
-            _bootstrap._lock_unlock_module(self.__name__)  # noqa: SLF001
+            _locks._lock_unlock_module(self.__name__)  # noqa: SLF001
             if type(self) is not _Waking:
                 return getattr(self, name)
         return super().__getattribute__(name)
@@ -194,13 +196,13 @@ def _wake(module: ModuleType) -> None:
 
     """
     if type(module) is _Waking:
-        _bootstrap._lock_unlock_module(module.__name__)  # noqa: SLF001
+        _locks._lock_unlock_module(module.__name__)  # noqa: SLF001
     if type(module) is not _Waiting:
         return
     for name in (module.__name__.rpartition(".")[0], *COMPANIONS.get(module.__name__, ())):
         if name in sys.modules:
             _wake(sys.modules[name])
-    with _bootstrap._ModuleLockManager(module.__name__):  # noqa: SLF001
+    with _locks._ModuleLockManager(module.__name__):  # noqa: SLF001
         loader = module.__loader__
         if type(module) is _Waiting and isinstance(loader, _WaitingLoader):
             _run(module, loader)

@@ -11,7 +11,7 @@ fails where an upgrade of pyannote.audio answers differently.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -105,14 +105,24 @@ class Observer:
                 after every one.
 
         """
+        steps = self.steps(samples, told=told)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                observation: Observation = end.value
+                return observation
+
+    def steps(self, samples: Samples, *, told: Told) -> Generator[None, None, Observation]:
+        """Do what `observe` does, with a pause after every batch."""
         from pyannote.core import SlidingWindow  # noqa: PLC0415
 
         chunks = SlidingWindow(start=0.0, duration=self._seconds, step=self._step)
-        masks = self._segment(samples, told)
+        masks = yield from self._segment(samples, told)
         receptive = self._segmentation.model.receptive_field
         frames = SlidingWindow(start=0.0, duration=receptive.duration, step=receptive.step)
         count = count_speakers(masks, chunks=chunks, frames=frames)
-        embeddings = self._embed(samples, masks, told) if count.any() else None
+        embeddings = (yield from self._embed(samples, masks, told)) if count.any() else None
         return Observation(masks, chunks, frames, count, embeddings)
 
     def rehearse(self) -> None:
@@ -123,6 +133,19 @@ class Observer:
         masks = self._segmentation.infer(many).astype(np.uint8)
         everybody = np.ones_like(masks[:1]).repeat(self._embedded, axis=0)
         self._voices(self._cut(samples, 0, self._embedded), everybody)
+
+    def introduce(self, noise: Samples, masks: Masks) -> None:
+        """Run the embedding network on half a second: where nobody speaks, nothing else does.
+
+        Where the pipeline leaves overlaps out, pyannote.audio looks now for the shortest sound that
+        the network takes, by trying.
+
+        Args:
+            noise: float32 at 16 kHz, shape (samples,).
+            masks: of any recording; what they say does not matter.
+
+        """
+        self._voices(self._cut(noise, 0, 1)[..., : SAMPLE_RATE // 2], np.ones_like(masks[:1]))
 
     @property
     def _window(self) -> int:
@@ -147,7 +170,7 @@ class Observer:
         moved = torch.from_numpy(stretch).to(self._segmentation.device)
         return moved.unfold(0, self._window, self._hop).unsqueeze(1)
 
-    def _segment(self, samples: Samples, told: Told) -> Masks:
+    def _segment(self, samples: Samples, told: Told) -> Generator[None, None, Masks]:
         total = 1 + max(0, math.ceil((len(samples) - self._window) / self._hop))
         told("segmentation", 0, total)
         masks: Masks | None = None
@@ -158,10 +181,13 @@ class Observer:
                 masks = np.empty((total, *found.shape[1:]), dtype=np.uint8)
             masks[first:last] = found
             told("segmentation", last, total)
+            yield
         assert masks is not None  # noqa: S101  there is at least one chunk
         return masks
 
-    def _embed(self, samples: Samples, masks: Masks, told: Told) -> Embeddings:
+    def _embed(
+        self, samples: Samples, masks: Masks, told: Told
+    ) -> Generator[None, None, Embeddings]:
         total, _, speakers = masks.shape
         told("embeddings", 0, total)
         spoken = np.asarray(masks.any(axis=(1, 2)))
@@ -175,6 +201,7 @@ class Observer:
                 sounds = self._cut(samples, first, last - first)[chosen]
                 embeddings[first + chosen] = self._voices(sounds, masks[first + chosen])
             told("embeddings", last, total)
+            yield
         return embeddings
 
     def _voices(self, sounds: Any, masks: Masks) -> Embeddings:  # noqa: ANN401

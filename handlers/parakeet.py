@@ -25,7 +25,7 @@ from handlers.word_decoder import Stretch, WordDecoder
 
 _log = logging.getLogger(__name__)
 
-_CPU_BATCH_SECONDS: Final = 240.0
+_CPU_BATCH_SECONDS: Final = 480.0
 _CPU_ENCODER_SECONDS: Final = 40.0
 """What stays in a processor's caches: more at once takes longer for the same audio."""
 _AHEAD: Final = 4
@@ -51,7 +51,15 @@ _LANGUAGES: Final = {
 class ParakeetTranscriber:
     """A Parakeet-TDT model of NVIDIA NeMo in this process."""
 
-    def __init__(self, engine: Any, *, model: Model, settings: Settings) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        engine: Any,  # noqa: ANN401
+        *,
+        model: Model,
+        settings: Settings,
+        thread: ModelThread,
+    ) -> None:
+        """Take a loaded model, and the thread that it was loaded on."""
         self._engine = engine
         self._model = model
         self._settings = settings
@@ -59,7 +67,7 @@ class ParakeetTranscriber:
         self._decoder = WordDecoder(engine, together=None if on_gpu else _CPU_ENCODER_SECONDS)
         self._batcher = Batcher(
             self._decoder.words,
-            thread=ModelThread("transcriber"),
+            thread=thread,
             length=lambda stretch: stretch.seconds,
             most=settings.window_batch,
             budget=settings.batch_seconds
@@ -127,7 +135,7 @@ class ParakeetTranscriber:
 
 
 def load_parakeet(settings: Settings) -> ParakeetTranscriber:
-    """Find the transcriber's weights, load them, and run the model once.
+    """Find the transcriber's weights, load them, and run the model once, on a thread of its own.
 
     Word times and confidences are switched on here, for good: a flag that changes between calls
     makes NeMo rebuild its decoder.
@@ -138,6 +146,11 @@ def load_parakeet(settings: Settings) -> ParakeetTranscriber:
         ModelBroken: NeMo cannot load it.
 
     """
+    thread = ModelThread("transcriber")
+    return thread.call(lambda: _load(settings, thread=thread))
+
+
+def _load(settings: Settings, *, thread: ModelThread) -> ParakeetTranscriber:
     with STOPWATCH.phase("transcriber found"):
         weights = find_weights(settings.transcriber_model, files=("*.nemo",), settings=settings)
         path = _model_file(weights)
@@ -145,7 +158,7 @@ def load_parakeet(settings: Settings) -> ParakeetTranscriber:
     _log.info("loading transcriber %s", weights.model.name)
     with without_collection():
         engine = _restore(path, device=settings.device, precision=settings.transcriber_precision)
-    transcriber = ParakeetTranscriber(engine, model=weights.model, settings=settings)
+    transcriber = ParakeetTranscriber(engine, model=weights.model, settings=settings, thread=thread)
     with STOPWATCH.phase("transcriber warmed up"):
         transcriber.warm_up()
     _log.info("transcriber ready on %s", engine.device)

@@ -18,7 +18,7 @@ from handlers.diarizer import SpeakerCount
 from handlers.errors import ModelBroken
 from handlers.lean_imports import import_leanly
 from handlers.loading import IMPORTS, read_ahead, without_collection
-from handlers.model_thread import CheckCancelled, ModelThread
+from handlers.model_thread import CheckCancelled, ModelThread, Steps
 from handlers.observation import Observation, Observer
 from handlers.progress import Progress, Step
 from handlers.settings import DiarizerPrecision, DiarizerProfile, Settings
@@ -55,7 +55,8 @@ class PyannoteDiarizer:
     """A speaker diarization pipeline of pyannote.audio 4 in this process.
 
     The networks run on one thread and clustering on another: while the speakers of one recording
-    are sorted out on the processor, the networks look at the next one.
+    are sorted out on the processor, the networks look at the next one. Recordings that are there
+    at the same time take turns at the networks, batch by batch: a short one is soon done.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class PyannoteDiarizer:
         model: Model,
         precision: DiarizerPrecision = "exact",
         profile: DiarizerProfile = "exact",
+        thread: ModelThread | None = None,
     ) -> None:
-        """Take a loaded pipeline.
+        """Take a loaded pipeline, and the thread that it was loaded on.
 
         Raises:
             ValueError: this kind of pipeline cannot be run; the message says what it has.
@@ -78,7 +80,7 @@ class PyannoteDiarizer:
         self._model = model
         said = {_FAST: profile == "fast", _MIXED: precision == "mixed"}
         self._warnings = tuple(warning for warning, on in said.items() if on)
-        self._networks = ModelThread("diarizer")
+        self._networks = thread or ModelThread("diarizer")
         self._clustering = ModelThread("speakers")
 
     async def diarize(
@@ -95,7 +97,7 @@ class PyannoteDiarizer:
         )
         found = Diarization(model=self._model, warnings=self._warnings)
         if not silent:
-            observation = await self._networks.run(
+            observation = await self._networks.in_turns(
                 lambda check: self._observe(audio, progress, check)
             )
             found = await self._clustering.run(lambda _check: self._conclude(observation, speakers))
@@ -106,7 +108,8 @@ class PyannoteDiarizer:
         """Run the pipeline on noise, so that no job meets a first time.
 
         On a GPU both networks get their largest batch, and two made-up speakers are told apart. A
-        processor plans nothing ahead: there one chunk shows that the pipeline answers.
+        processor plans nothing ahead: there one chunk shows that the pipeline answers, and half a
+        second of sound that the embedding network does, which hears nobody in noise.
         """
         planned = self._pipeline.device.type == "cuda"
         noise = np.random.default_rng(0).normal(scale=0.01, size=SAMPLE_RATE).astype(np.float32)
@@ -114,14 +117,25 @@ class PyannoteDiarizer:
             if planned:
                 self._observer.rehearse()
             observation = self._observer.observe(noise, told=lambda *_: None)
+            if not planned:
+                self._observer.introduce(noise, observation.masks)
         if planned:
             dimension = self._pipeline._embedding.dimension  # noqa: SLF001
             observation = _made_up(observation, dimension=dimension)
         self._conclude(observation, SpeakerCount())
 
-    def _observe(self, audio: Recording, progress: Progress, check: CheckCancelled) -> Observation:
-        with typed_failures("diarizer", advice=_ADVICE), _exact():
-            return self._observer.observe(audio.samples, told=_told(progress, check))
+    def _observe(
+        self, audio: Recording, progress: Progress, check: CheckCancelled
+    ) -> Steps[Observation]:
+        steps = self._observer.steps(audio.samples, told=_told(progress, check))
+        while True:
+            with typed_failures("diarizer", advice=_ADVICE), _exact():
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    observation: Observation = end.value
+                    return observation
+            yield
 
     def _conclude(self, observation: Observation, speakers: SpeakerCount) -> Diarization:
         with typed_failures("diarizer", advice=_ADVICE):
@@ -130,7 +144,7 @@ class PyannoteDiarizer:
 
 
 def load_pyannote(settings: Settings) -> PyannoteDiarizer:
-    """Find the pipeline's weights, load them, and run it once.
+    """Find the pipeline's weights, load them, and run it once, on a thread of its own.
 
     Raises:
         ModelMissing: there is no such pipeline.
@@ -138,6 +152,11 @@ def load_pyannote(settings: Settings) -> PyannoteDiarizer:
         ModelBroken: pyannote.audio cannot load it.
 
     """
+    thread = ModelThread("diarizer")
+    return thread.call(lambda: _load(settings, thread=thread))
+
+
+def _load(settings: Settings, *, thread: ModelThread) -> PyannoteDiarizer:
     files = ("config.yaml", "*/*")
     with STOPWATCH.phase("diarizer found"):
         weights = find_weights(settings.diarizer_model, files=files, settings=settings)
@@ -151,6 +170,7 @@ def load_pyannote(settings: Settings) -> PyannoteDiarizer:
             model=weights.model,
             precision=settings.diarizer_precision,
             profile=settings.diarizer_profile,
+            thread=thread,
         )
     except ValueError as error:
         message = f"{weights.model.name} cannot be used. {error} {_KIND}"

@@ -11,6 +11,8 @@ from handlers.audio.tape import Samples
 
 _HOP_SECONDS: Final = 0.02
 _SMOOTH_HOPS: Final = 10
+_BLOCK_HOPS: Final = 100
+"""Hops looked at together: few enough to stay in a processor's nearest cache."""
 
 _PAUSE_HOPS: Final = 15
 """Shorter than these 0.3 s, a silence may be a stop inside a word."""
@@ -69,9 +71,8 @@ def is_silent(samples: Samples, *, sample_rate: int) -> bool:
 
     """
     hop = int(_HOP_SECONDS * sample_rate)
-    block = 3000 * hop
-    for first in range(0, len(samples), block):
-        power = _power(samples[first : first + block], hop)
+    for first in range(0, len(samples), _BLOCK_HOPS * hop):
+        power = _power(samples[first : first + _BLOCK_HOPS * hop], hop)
         if power.size and float(power.max()) > 10 ** (SILENCE_DB / 10):
             return False
     return True
@@ -179,15 +180,22 @@ def _on_grid(sample: int, frame: int) -> int:
 
 def _sharp_power(samples: Samples, hop: int) -> npt.NDArray[np.float32]:
     """Mean square of each hop with bass turned down, as engines do before they look for words."""
-    sharp = np.array(samples, dtype=np.float32)
-    sharp[1:] -= _PREEMPHASIS * samples[:-1]
-    return _power(sharp, hop)
+    powers = []
+    for first in range(0, len(samples), _BLOCK_HOPS * hop):
+        sharp = np.array(samples[first : first + _BLOCK_HOPS * hop], dtype=np.float32)
+        sharp[1:] -= _PREEMPHASIS * samples[first : first + len(sharp) - 1]
+        if first:
+            sharp[0] -= _PREEMPHASIS * samples[first - 1]
+        powers.append(_power(sharp, hop))
+    return np.concatenate(powers) if powers else np.zeros(0, dtype=np.float32)
 
 
 def _power(samples: Samples, hop: int) -> npt.NDArray[np.float32]:
     """Mean square of each hop; what is left of the last hop is averaged over a whole one."""
-    count = -(-len(samples) // hop)
-    padded = np.zeros(count * hop, dtype=np.float32)
-    padded[: len(samples)] = samples
-    power: npt.NDArray[np.float32] = np.mean(padded.reshape(count, hop) ** 2, axis=1)
-    return power
+    whole = len(samples) // hop * hop
+    hops = samples[:whole].reshape(-1, hop)
+    sums: npt.NDArray[np.float32] = np.einsum("ij,ij->i", hops, hops)
+    rest = samples[whole:]
+    if rest.size:
+        sums = np.append(sums, rest @ rest)
+    return sums / np.float32(hop)

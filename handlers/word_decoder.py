@@ -13,6 +13,10 @@ from handlers.torch_device import typed_failures
 _LEAST: Final = SAMPLE_RATE
 """Samples; what is shorter is put into the middle of this much silence, as NeMo does."""
 
+_GRID: Final = SAMPLE_RATE // 2
+"""Samples; batches are as long as a multiple of this, since each shape that a processor meets for
+the first time takes longer, and there are soon no new ones."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
@@ -96,7 +100,8 @@ class WordDecoder:
         import torch  # noqa: PLC0415
 
         counts = [max(_LEAST, len(stretch.samples)) for stretch in stretches]
-        signal = np.zeros((len(stretches), max(counts)), dtype=np.float32)
+        width = -(-max(counts) // _GRID) * _GRID
+        signal = np.zeros((len(stretches), width), dtype=np.float32)
         for row, stretch in zip(signal, stretches, strict=True):
             lead = self._lead(stretch)
             row[lead : lead + len(stretch.samples)] = stretch.samples
@@ -121,6 +126,8 @@ class WordDecoder:
         if encoded.device.type != "cuda" and len(hypotheses) > 1:
             self._mend_durations(hypotheses, encoded)
         hypotheses = decoding.decode_hypothesis(hypotheses)
+        for one in hypotheses:  # or each token is looked at, and copied, as a tensor of its own
+            one.y_sequence = one.y_sequence.tolist()
         found = [decoding.compute_rnnt_timestamps(one, "word") for one in hypotheses]
         return list(decoding.compute_confidence(found))
 

@@ -327,6 +327,20 @@ class TestTheDiarizer:
         assert list(together) == [await turns(audio) for audio in recordings]
         assert all(found.turns and not found.warnings for found in together)
 
+    @pytest.mark.parametrize("leaves_out", [True, False])
+    def test_no_job_is_the_first_for_the_embedding_network(self, *, leaves_out: bool) -> None:
+        pipeline = load(demo_pipeline()).to(torch.device("cpu"))
+        pipeline.embedding_exclude_overlap = leaves_out
+        heard = []
+        network = pipeline._embedding.model_
+        hook = network.register_forward_hook(
+            lambda _model, _sound, voices: heard.append(voices.shape)
+        )
+        PyannoteDiarizer(pipeline, model=Model("demo")).warm_up()
+        hook.remove()
+        assert heard
+        assert ("min_num_samples" in vars(pipeline._embedding)) is leaves_out
+
     async def test_progress_grows_to_the_end(self, demo: Any) -> None:
         shares: list[float] = []
         await PyannoteDiarizer(demo, model=Model("demo")).diarize(

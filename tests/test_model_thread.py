@@ -14,6 +14,7 @@ async def test_all_work_is_done_on_one_and_the_same_thread() -> None:
     names = await asyncio.gather(
         *(thread.run(lambda _check: threading.current_thread().name) for _ in range(5))
     )
+    names.append(thread.call(lambda: threading.current_thread().name))  # as a load does
     assert len(set(names)) == 1
     assert names[0] != threading.current_thread().name
 
