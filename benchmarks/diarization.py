@@ -140,19 +140,23 @@ def run(way: Way, *, folder: Path, recording: Path) -> dict[str, Any]:
 
     from handlers.conclusion import conclude  # noqa: PLC0415
     from handlers.diarizer import SpeakerCount  # noqa: PLC0415
+    from handlers.loading import keep_one_heap  # noqa: PLC0415
     from handlers.observation import Observer  # noqa: PLC0415
 
+    if way != "stock":
+        keep_one_heap()  # as every worker does
     pipeline = load(folder)
     samples = np.load(recording, mmap_mode="r")
     if folder.name == PIPELINE:
         awaken(pipeline, samples)
     if way == "floor":
         return _floor(pipeline, samples)
-    observer, observed = Observer(pipeline), 0.0
+    observer = Observer(pipeline) if way == "parley" else None
+    observed = 0.0
 
     def diarize(sound: Samples) -> Any:  # noqa: ANN401
         nonlocal observed
-        if way == "stock":
+        if observer is None:
             waveform = torch.from_numpy(np.array(sound))[None]
             return pipeline({"waveform": waveform, "sample_rate": _RATE})
         began = time.monotonic()
@@ -173,21 +177,28 @@ def run(way: Way, *, folder: Path, recording: Path) -> dict[str, Any]:
 
 
 def _floor(pipeline: Any, samples: Samples) -> dict[str, Any]:  # noqa: ANN401
-    """What both networks take for one pass over each chunk."""
+    """What both networks take for one pass over each chunk, on all cores."""
     import torch  # noqa: PLC0415
     from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415
+
+    from handlers.team import Team, cores  # noqa: PLC0415
 
     some = np.array(samples[: 10 * _RATE + (_FLOOR_CHUNKS - 1) * _RATE])
     chunks = torch.from_numpy(some).unfold(0, 10 * _RATE, _RATE).unsqueeze(1)
     network = pipeline._embedding.model_  # noqa: SLF001
-    with torch.inference_mode():
-        with FlopCounterMode(display=False) as trunk:
-            network(chunks[:1])
-        began = time.monotonic()
-        for chunk in chunks:
+    with FlopCounterMode(display=False) as trunk, torch.inference_mode():
+        network(chunks[:1])
+    team = Team("floor", size=cores())
+
+    def embed(chunk: Any) -> None:  # noqa: ANN401
+        with torch.inference_mode():
             network(chunk[None])
-        middle = time.monotonic()
-        pipeline._segmentation.infer(chunks)  # noqa: SLF001
+
+    team.map(embed, list(chunks))  # the first time is not counted
+    began = time.monotonic()
+    team.map(embed, list(chunks))
+    middle = time.monotonic()
+    team.map(pipeline._segmentation.infer, chunks.split(_FLOOR_CHUNKS // team.size))  # noqa: SLF001
     ended = time.monotonic()
     return {
         "embedding_gigaflop_a_chunk": round(trunk.get_total_flops() / 1e9, 2),
@@ -328,7 +339,7 @@ def bounded(*, minutes: float, speakers: Sequence[int] = (2, 4, 6)) -> list[dict
     pipeline = load(demo_pipeline())
     rows = []
     for count in speakers:
-        samples, truth = _long_talk(60 * minutes, speakers=count)
+        samples, truth = long_talk(60 * minutes, speakers=count)
         seen = Observer(pipeline).observe(samples, told=lambda *_: None)
         voices, _, _ = pipeline.clustering.filter_embeddings(
             seen.embeddings, segmentations=SlidingWindowFeature(seen.masks, seen.chunks)
@@ -355,7 +366,7 @@ def bounded(*, minutes: float, speakers: Sequence[int] = (2, 4, 6)) -> list[dict
     return rows
 
 
-def _long_talk(seconds: float, *, speakers: int) -> tuple[Samples, Any]:
+def long_talk(seconds: float, *, speakers: int) -> tuple[Samples, Any]:
     """A conversation and an `Annotation` of who speaks when in it."""
     from pyannote.core import Annotation  # noqa: PLC0415
     from pyannote.core import Segment as Stretch  # noqa: PLC0415

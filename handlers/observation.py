@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from handlers.audio.tape import SAMPLE_RATE, Samples
+from handlers.team import Team, cores
 
 Masks = npt.NDArray[np.uint8]
 Embeddings = npt.NDArray[np.float32]
@@ -28,11 +29,12 @@ Told = Callable[[str, int, int], None]
 """Told the name of a step, how many of its chunks are done, and of how many; may raise to stop."""
 
 _CPU_BATCHES: Final = (8, 1)
-"""Chunks that the two networks see at once on a processor, measured on two cores (EPYC, AVX-512).
+"""Chunks that the two networks see at once on each core of a processor (measured: EPYC, AVX-512).
 
 Segmentation takes the same time with 2 to 32 chunks. The full-size trunk takes 0.24 s a chunk one
 by one, 0.31 s with 2, 0.38 s with 4, 0.46 s with 8 and more: its activations, 10 MB a layer and
-chunk, then leave the cache. On a GPU, the pipeline's own batch sizes count chunks.
+chunk, then leave the cache. Two cores with a chunk each take as long as both on one after another.
+On a GPU, the pipeline's own batch sizes count chunks.
 """
 
 
@@ -94,6 +96,7 @@ class Observer:
         own = (int(pipeline.segmentation_batch_size), int(pipeline.embedding_batch_size))
         on_cpu = self._segmentation.device.type == "cpu"
         self._segmented, self._embedded = _CPU_BATCHES if on_cpu else own
+        self._team = Team("observer", size=cores() if on_cpu else 1)
         self._silent: Embeddings | None = None
 
     def observe(self, samples: Samples, *, told: Told) -> Observation:
@@ -174,12 +177,16 @@ class Observer:
         total = 1 + max(0, math.ceil((len(samples) - self._window) / self._hop))
         told("segmentation", 0, total)
         masks: Masks | None = None
-        for first in range(0, total, self._segmented):
-            last = min(first + self._segmented, total)
-            found = self._segmentation.infer(self._cut(samples, first, last - first))
-            if masks is None:
-                masks = np.empty((total, *found.shape[1:]), dtype=np.uint8)
-            masks[first:last] = found
+        for first, last in _rounds(total, self._segmented * self._team.size):
+            many = self._cut(samples, first, last - first)
+            for at, found in zip(
+                range(first, last, self._segmented),
+                self._team.map(self._segmentation.infer, many.split(self._segmented)),
+                strict=True,
+            ):
+                if masks is None:
+                    masks = np.empty((total, *found.shape[1:]), dtype=np.uint8)
+                masks[at : at + len(found)] = found
             told("segmentation", last, total)
             yield
         assert masks is not None  # noqa: S101  there is at least one chunk
@@ -194,12 +201,18 @@ class Observer:
         embeddings = np.empty((total, speakers, self._embedding.dimension), dtype=np.float32)
         if not spoken.all():
             embeddings[~spoken] = self._silence(frames=masks.shape[1])
-        for first in range(0, total, self._embedded):
-            last = min(first + self._embedded, total)
+        for first, last in _rounds(total, self._embedded * self._team.size):
+            many = self._cut(samples, first, last - first)
             chosen = np.flatnonzero(spoken[first:last])
-            if chosen.size:
-                sounds = self._cut(samples, first, last - first)[chosen]
-                embeddings[first + chosen] = self._voices(sounds, masks[first + chosen])
+            pieces = [
+                chosen[at : at + self._embedded] for at in range(0, len(chosen), self._embedded)
+            ]
+
+            def voices(piece: Any) -> Embeddings:  # noqa: ANN401
+                return self._voices(many[piece], masks[first + piece])  # noqa: B023  within a round
+
+            for piece, found in zip(pieces, self._team.map(voices, pieces), strict=True):
+                embeddings[first + piece] = found
             told("embeddings", last, total)
             yield
         return embeddings
@@ -241,6 +254,11 @@ class Observer:
             sounds = self._cut(np.zeros(0, dtype=np.float32), 0, 1)
             self._silent = self._voices(sounds, empty)[0, 0]
         return self._silent
+
+
+def _rounds(total: int, many: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, total, many):
+        yield first, min(first + many, total)
 
 
 def _misfit(pipeline: Any, *, precision: Precision, step: float) -> str | None:  # noqa: ANN401

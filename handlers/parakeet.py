@@ -1,6 +1,8 @@
 """Words from NVIDIA Parakeet-TDT, through NeMo, in this process."""
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,16 +20,13 @@ from handlers.model_thread import ModelThread
 from handlers.prepared import is_prepared
 from handlers.progress import Progress, Step
 from handlers.settings import Precision, Settings
-from handlers.timeline import Model, Transcription
+from handlers.timeline import Model, Transcription, Word
 from handlers.torch_device import pick_device, typed_load
 from handlers.weights import Weights, find_weights
 from handlers.word_decoder import Stretch, WordDecoder
 
 _log = logging.getLogger(__name__)
 
-_CPU_BATCH_SECONDS: Final = 480.0
-_CPU_ENCODER_SECONDS: Final = 40.0
-"""What stays in a processor's caches: more at once takes longer for the same audio."""
 _AHEAD: Final = 4
 """Batches of windows that one job has in the queue: to choose windows of like lengths from."""
 
@@ -63,15 +62,13 @@ class ParakeetTranscriber:
         self._engine = engine
         self._model = model
         self._settings = settings
-        on_gpu = engine.device.type == "cuda"
-        self._decoder = WordDecoder(engine, together=None if on_gpu else _CPU_ENCODER_SECONDS)
+        self._decoder = WordDecoder(engine)
         self._batcher = Batcher(
-            self._decoder.words,
+            self._decoder.hear,
             thread=thread,
             length=lambda stretch: stretch.seconds,
             most=settings.window_batch,
-            budget=settings.batch_seconds
-            or (settings.window_batch * settings.window_seconds if on_gpu else _CPU_BATCH_SECONDS),
+            budget=settings.batch_seconds or settings.window_batch * settings.window_seconds,
         )
 
     async def transcribe(
@@ -88,9 +85,14 @@ class ParakeetTranscriber:
         """
         spoken = self._language(language)
         job = object()
+
+        async def decode(stretch: Stretch) -> Sequence[Word]:
+            heard = await self._batcher.do(stretch, job=job)
+            return await asyncio.to_thread(self._decoder.read, heard)
+
         hearing = Hearing(
             audio,
-            decode=lambda stretch: self._batcher.do(stretch, job=job),
+            decode=decode,
             longest=self._settings.window_seconds,
             frame=self._decoder.frame,
         )

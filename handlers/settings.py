@@ -67,8 +67,8 @@ class Settings(BaseSettings):
     window_batch: int = Field(default=32, ge=1, le=128)
     """Windows that the transcriber decodes together, of one job or of many, at most."""
     batch_seconds: float | None = Field(default=None, gt=0)
-    """Audio that it decodes together, padding counted; `window_batch` longest windows on a GPU, and
-    240 s elsewhere, where this is not set. What does not fit into memory is halved."""
+    """Audio that it decodes together, padding counted; `window_batch` longest windows where this is
+    not set. What does not fit into memory is halved."""
     progress_interval_seconds: float = Field(default=1, ge=0)
     """Least time between two progress messages of one job."""
 

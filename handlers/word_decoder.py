@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from handlers.audio.tape import SAMPLE_RATE, Samples
+from handlers.team import Team, cores
 from handlers.timeline import Word, milliseconds
 from handlers.torch_device import typed_failures
 
@@ -16,6 +17,10 @@ _LEAST: Final = SAMPLE_RATE
 _GRID: Final = SAMPLE_RATE // 2
 """Samples; batches are as long as a multiple of this, since each shape that a processor meets for
 the first time takes longer, and there are soon no new ones."""
+
+
+_PIECE_SECONDS: Final = 30.0
+"""What a processor encodes at once, padding counted; a single stretch may be longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +42,14 @@ class Stretch:
         return len(self.samples) / SAMPLE_RATE
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """What a model has made of a stretch: tokens, and when each begins and how long it lasts."""
+
+    stretch: Stretch = field(repr=False)
+    hypothesis: Any = field(repr=False)
+
+
 class WordDecoder:
     """Gives the words of stretches, all of them in one batch.
 
@@ -47,17 +60,20 @@ class WordDecoder:
     the whole recording.
     """
 
-    def __init__(self, engine: Any, *, together: float | None = None) -> None:  # noqa: ANN401
+    def __init__(self, engine: Any) -> None:  # noqa: ANN401
         """Prepare a model.
+
+        A GPU encodes everything at once. A processor encodes piece by piece, which stay in its
+        caches, on all of its cores; the decoder gains from every row that is there, on both.
 
         Args:
             engine: an `EncDecRNNTModel` in evaluation mode, that decodes with the times of words.
-            together: seconds that are encoded at once, padding counted, where not everything is.
-                A processor's caches hold no more; the decoder gains from every row that is there.
 
         """
         self._engine = engine
-        self._together = together
+        on_cpu = engine.device.type == "cpu"
+        self._together = _PIECE_SECONDS if on_cpu else None
+        self._team = Team("encoder", size=cores() if on_cpu else 1)
         # as `transcribe` sets them at each call: nothing random, no padding of its own
         engine.preprocessor.featurizer.dither = 0.0
         engine.preprocessor.featurizer.pad_to = 0
@@ -66,7 +82,11 @@ class WordDecoder:
         """Samples that one frame of the model's answers covers."""
 
     def words(self, stretches: Sequence[Stretch]) -> list[tuple[Word, ...]]:
-        """Give the words of each stretch, with times in the recording.
+        """Give the words of each stretch, with times in the recording; raises what `hear` does."""
+        return [self.read(heard) for heard in self.hear(stretches)]
+
+    def hear(self, stretches: Sequence[Stretch]) -> list[Heard]:
+        """Do the model's part: what is to be done on its thread.
 
         Raises:
             OutOfMemory: they do not fit together.
@@ -76,24 +96,31 @@ class WordDecoder:
         import torch  # noqa: PLC0415
 
         order = sorted(range(len(stretches)), key=lambda index: len(stretches[index].samples))
-        found: list[tuple[Word, ...]] = [()] * len(stretches)
+        pieces = [
+            [stretches[order[place]] for place in places]
+            for places in _pieces([stretches[index].seconds for index in order], self._together)
+        ]
         with (
             typed_failures("transcriber", advice="Lower PARLEY_WINDOW_SECONDS"),
             torch.inference_mode(),
         ):
-            parts = [
-                self._encode([stretches[order[place]] for place in part])
-                for part in _parts([stretches[index].seconds for index in order], self._together)
-            ]
+            parts = self._team.map(self._encode, pieces)
             frames = max(encoded.shape[-1] for encoded, _ in parts)
             pad = torch.nn.functional.pad
             hypotheses = self._decode(
                 torch.cat([pad(encoded, (0, frames - encoded.shape[-1])) for encoded, _ in parts]),
                 torch.cat([lengths for _, lengths in parts]),
             )
-        for index, hypothesis in zip(order, hypotheses, strict=True):
-            found[index] = tuple(self._read(hypothesis, stretches[index]))
-        return found
+        found = dict(zip(order, hypotheses, strict=True))
+        return [Heard(stretch, found[index]) for index, stretch in enumerate(stretches)]
+
+    def read(self, heard: Heard) -> tuple[Word, ...]:
+        """Spell out the words, on whatever thread: the model may go on with the next batch."""
+        decoding = self._engine.decoding
+        (hypothesis,) = decoding.decode_hypothesis([heard.hypothesis])
+        hypothesis = decoding.compute_rnnt_timestamps(hypothesis, "word")
+        (hypothesis,) = decoding.compute_confidence([hypothesis])
+        return tuple(self._read(hypothesis, heard.stretch))
 
     def _encode(self, stretches: Sequence[Stretch]) -> tuple[Any, Any]:
         """Give the encoder's answers, (batch, features, frames), and how many frames each has."""
@@ -106,13 +133,14 @@ class WordDecoder:
             lead = self._lead(stretch)
             row[lead : lead + len(stretch.samples)] = stretch.samples
         engine = self._engine
-        features, lengths = engine.preprocessor(
-            input_signal=torch.from_numpy(signal).to(engine.device),
-            length=torch.tensor(counts, device=engine.device),
-        )
-        # features need float32 whatever the model computes in
-        precision = next(engine.encoder.parameters()).dtype
-        encoded, lengths = engine.encoder(audio_signal=features.to(precision), length=lengths)
+        with torch.inference_mode():  # which each thread has to say for itself
+            features, lengths = engine.preprocessor(
+                input_signal=torch.from_numpy(signal).to(engine.device),
+                length=torch.tensor(counts, device=engine.device),
+            )
+            # features need float32 whatever the model computes in
+            precision = next(engine.encoder.parameters()).dtype
+            encoded, lengths = engine.encoder(audio_signal=features.to(precision), length=lengths)
         return encoded, lengths
 
     def _lead(self, stretch: Stretch) -> int:
@@ -120,16 +148,14 @@ class WordDecoder:
         return max(0, _LEAST - len(stretch.samples)) // 2 // self.frame * self.frame
 
     def _decode(self, encoded: Any, lengths: Any) -> list[Any]:  # noqa: ANN401
-        """Do what NeMo's `rnnt_decoder_predictions_tensor` does, for words alone."""
+        """Do the first half of NeMo's `rnnt_decoder_predictions_tensor`."""
         decoding = self._engine.decoding
         hypotheses = decoding.decoding(encoder_output=encoded, encoded_lengths=lengths)[0]
         if encoded.device.type != "cuda" and len(hypotheses) > 1:
             self._mend_durations(hypotheses, encoded)
-        hypotheses = decoding.decode_hypothesis(hypotheses)
         for one in hypotheses:  # or each token is looked at, and copied, as a tensor of its own
             one.y_sequence = one.y_sequence.tolist()
-        found = [decoding.compute_rnnt_timestamps(one, "word") for one in hypotheses]
-        return list(decoding.compute_confidence(found))
+        return list(hypotheses)
 
     def _mend_durations(self, hypotheses: Sequence[Any], encoded: Any) -> None:  # noqa: ANN401
         """Find out anew how long each token lasts.
@@ -184,8 +210,8 @@ class WordDecoder:
                 )
 
 
-def _parts(seconds: Sequence[float], together: float | None) -> Iterator[range]:
-    """Divide places of a list, ordered by length, so that each part is no longer than that."""
+def _pieces(seconds: Sequence[float], together: float | None) -> Iterator[range]:
+    """Divide places of a list, ordered by length, so that each piece is no longer than that."""
     first = 0
     for place in range(1, len(seconds) + 1):
         over = place == len(seconds) or (
