@@ -120,7 +120,7 @@ class Departure:
         self._leave()
 
 
-def end_process() -> Never:
+def end_process(status: int = _STATUS) -> Never:
     """End this process and its children now.
 
     Not by `sys.exit`: a thread that hangs in a dead engine would keep the process. And not alone:
@@ -130,7 +130,7 @@ def end_process() -> Never:
         child.kill()
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-    os._exit(_STATUS)
+    os._exit(status)
 
 
 async def _for_ever() -> Never:

@@ -6,12 +6,14 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from handlers.bucket import Bucket
 from handlers.departure import Departure, end_process
 from handlers.errors import EngineCrashed, InternalError, ParleyError, ResultTooLarge
 from handlers.lean_imports import import_leanly
+from handlers.leaving import Leaving
 from handlers.logs import current_job
 from handlers.pieces import json_bytes
 from handlers.progress import Progress, Step
@@ -176,7 +178,12 @@ def serve(
         bucket=bucket,
     )
 
+    from runpod.serverless.modules.worker_state import JobsProgress  # noqa: PLC0415
+
+    leaving = Leaving(held=JobsProgress().get_job_count, leave=partial(end_process, 0))
+
     def at_once(_now: int) -> int:
+        leaving.listen()  # now that the SDK has set its own handlers
         # constant while all is well: the SDK takes no job while it changes from one to another
         return departure.concurrency(concurrency)
 
