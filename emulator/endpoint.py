@@ -1,23 +1,25 @@
 """The doors: a local RunPod with the endpoints of a manifest, or with one endpoint alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from emulator.faults import Faults
 from emulator.fleet import Fleet, Pace
+from emulator.hosting import Hosting
 from emulator.jobs import Job
 from emulator.limits import Limits
+from emulator.management.account import Account
+from emulator.management.api import ManagementApi, Setup
 from emulator.manifest import EndpointSpec, Manifest
 from emulator.page import StatusPage
 from emulator.platform import LocalPlatform
 from emulator.process import WorkerProcess
 from emulator.queue import JobQueue
-from emulator.status import Status
 from emulator.worker import Equipment
 
 _ALONE: Final = "local"
@@ -66,41 +68,51 @@ async def local_runpod(  # noqa: PLR0913 - each has a default but two
     limits: Limits | None = None,
     pace: Pace | None = None,
     port: int = 0,
+    setup: Setup | None = None,
 ) -> AsyncIterator[LocalRunPod]:
-    """Run the endpoints of a manifest, and stop all of it at the end.
+    """Run the endpoints of a manifest and those that are created, and stop all of it at the end.
 
     Args:
-        manifest: the endpoints.
+        manifest: the endpoints that are there from the start; the management API does not know
+            them, but for their share of the quota.
         logs: takes a folder for each endpoint, with a file for each worker.
         environment: of all workers; what the manifest says is stronger.
         api_key: what callers have to show.
         limits: RunPod's numbers, or others.
         pace: how fast the fleets act.
         port: of the platform; 0 is any that is free.
+        setup: what created endpoints are run with.
 
     Raises:
         OSError: the port is taken.
 
     """
     platform = LocalPlatform(api_key=api_key, limits=limits, port=port)
-    statuses: dict[str, Status] = {}
-    page = StatusPage(statuses, faults=platform.faults, quota=manifest.workers_quota)
+    hosting = Hosting(platform, logs=logs, environment=environment, pace=pace)
+    page = StatusPage(hosting.statuses, faults=platform.faults, quota=manifest.workers_quota)
     platform.add_routes(page.routes())
-    async with platform:
-        fleets = {}
-        for spec in manifest.endpoints:
-            settings = spec.settings(platform_url=platform.url, api_key=api_key)
-            equip = _equipment(
-                platform,
-                spec.id,
-                settings={**(environment or {}), **settings},
-                log=partial(_log_in, logs / spec.id),
-            )
-            fleets[spec.id] = fleet = _fleet(platform, spec, equip, pace)
-            queue = platform.queues[spec.id]
-            statuses[spec.id] = Status(fleet, queue, logs=logs / spec.id)
-        async with _running(*fleets.values()):
-            yield LocalRunPod(platform, fleets)
+    promised = sum(spec.workers_max for spec in manifest.endpoints)
+    with tempfile.TemporaryDirectory() as state:
+        management = ManagementApi(
+            hosting,
+            setup=setup or Setup(),
+            account=Account(quota=manifest.workers_quota, promised_elsewhere=promised),
+            state=Path(state),
+            api_key=api_key,
+            faults=platform.faults,
+            limits=platform.limits,
+            base_url=lambda: platform.base_url,
+        )
+        platform.add_routes(management.routes())
+        async with platform:
+            try:
+                for spec in manifest.endpoints:
+                    await hosting.open(
+                        spec, spec.settings(platform_url=platform.url, api_key=api_key)
+                    )
+                yield LocalRunPod(platform, hosting.fleets)
+            finally:
+                await hosting.close_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,54 +192,21 @@ async def local_endpoint(
     spec = EndpointSpec(id=_ALONE, command=("{python}", "-m", module), workers_min=1, workers_max=1)
     _discard(log)
     async with LocalPlatform() as platform:
-        equip = _equipment(platform, spec.id, settings=environment, log=lambda _worker: log)
+
+        def equip(worker: str) -> Equipment:
+            connection = platform.worker_environment(spec.id, worker)
+            return Equipment(environment={**connection, **environment}, log=log)
+
+        queue = platform.add(spec.id)
         # a worker that cannot start is told to whoever waits at once
-        fleet = _fleet(platform, spec, equip, Pace(crashes=1))
-        async with _running(fleet):
-            yield LocalEndpoint(platform, platform.queues[spec.id], fleet, log)
-
-
-def _equipment(
-    platform: LocalPlatform,
-    endpoint: str,
-    *,
-    settings: Mapping[str, str],
-    log: Callable[[str], Path],
-) -> Callable[[str], Equipment]:
-    def equip(worker: str) -> Equipment:
-        connection = platform.worker_environment(endpoint, worker)
-        return Equipment(environment={**connection, **settings}, log=log(worker))
-
-    return equip
+        fleet = Fleet(spec, queue, equip=equip, faults=platform.faults, pace=Pace(crashes=1))
+        platform.attach(spec.id, fleet)
+        try:
+            await fleet.start()
+            yield LocalEndpoint(platform, queue, fleet, log)
+        finally:
+            await fleet.close()
 
 
 def _discard(log: Path) -> None:
     log.unlink(missing_ok=True)
-
-
-def _log_in(folder: Path, worker: str) -> Path:
-    return folder / f"{worker}.log"
-
-
-def _fleet(
-    platform: LocalPlatform,
-    spec: EndpointSpec,
-    equip: Callable[[str], Equipment],
-    pace: Pace | None,
-) -> Fleet:
-    queue = platform.add(spec.id, execution_timeout=spec.execution_timeout_seconds)
-    fleet = Fleet(spec, queue, equip=equip, faults=platform.faults, pace=pace)
-    platform.attach(spec.id, fleet)
-    return fleet
-
-
-@asynccontextmanager
-async def _running(*fleets: Fleet) -> AsyncIterator[None]:
-    try:
-        for fleet in fleets:
-            await fleet.start()
-        yield
-    finally:
-        async with asyncio.TaskGroup() as closing:
-            for fleet in fleets:
-                closing.create_task(fleet.close())

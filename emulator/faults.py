@@ -4,9 +4,24 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal, get_args
 
 FaultKind = Literal[
-    "kill_worker", "no_capacity", "slow_start", "delay_result", "drop_result", "answer_500"
+    "kill_worker",
+    "no_capacity",
+    "slow_start",
+    "delay_result",
+    "drop_result",
+    "answer_500",
+    "answer_401",
+    "answer_422",
+    "answer_429",
+    "answer_late",
+    "close_connection",
+    "lose_answer",
+    "graphql_error",
+    "empty_pool",
 ]
 ANY = "*"
+MANAGEMENT = "management"
+"""The route of all calls to the management API; `management/createEndpoint` is one kind of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +35,24 @@ class Fault:
     - `drop_result`: a final result is acknowledged and lost; the job runs into its timeout.
     - `answer_500`: a request to `route` is answered with HTTP 500.
 
+    Of the management API alone:
+
+    - `answer_401`, `answer_422`: a request is refused.
+    - `answer_429`: a request is refused, with `seconds` as its Retry-After.
+    - `answer_late`: a request is answered `seconds` later, or never where that is 0.
+    - `close_connection`: the connection is closed, and nothing is done.
+    - `lose_answer`: it is done, and the connection is closed instead of an answer.
+    - `graphql_error`: GraphQL answers 200, with errors and without data.
+    - `empty_pool`: the pool that `endpoint` names has no GPU for a new or changed endpoint.
+
     Args:
         kind: what goes wrong.
         endpoint: where; `*` is everywhere.
         every: it strikes at each `every`-th chance.
         times: how often it strikes in all; None: until it is cleared.
         seconds: see the kinds.
-        route: of `answer_500`: run, runsync, status, ..., job-done; `*` is all of them.
+        route: of `answer_500` and of the management API's: run, runsync, status, ..., job-done,
+            management, management/createEndpoint, ...; `*` is all of them.
 
     Raises:
         ValueError: a value makes no sense.
@@ -56,7 +82,8 @@ class Fault:
 
     def concerns(self, kind: FaultKind, endpoint: str, route: str) -> bool:
         """Whether an event of this kind at this place is a chance to strike."""
-        return kind == self.kind and self.endpoint in {ANY, endpoint} and self.route in {ANY, route}
+        routes = {ANY, route, route.partition("/")[0]}
+        return kind == self.kind and self.endpoint in {ANY, endpoint} and self.route in routes
 
 
 @dataclass(slots=True)

@@ -69,6 +69,7 @@ class Fleet:
         pace: Pace | None = None,
     ) -> None:
         self.spec = spec
+        self.version = 1
         self._queue = queue
         self._equip = equip
         self._faults = faults
@@ -86,6 +87,17 @@ class Fleet:
         """Watch the queue from now on."""
         await self._guard.start()
         self._watching = asyncio.create_task(self._watch())
+
+    def change(self, spec: EndpointSpec, *, version: int) -> None:
+        """Follow another configuration from now on.
+
+        Workers of an older version are given nothing more, and are stopped once they are idle.
+        """
+        is_new, self.spec, self.version = version != self.version, spec, version
+        if is_new:  # what crashed before may run now
+            self._crashed.clear()
+            self._troubled.clear()
+        self._look()
 
     async def close(self) -> None:
         """Stop all workers; no process is left, whatever happens."""
@@ -192,8 +204,9 @@ class Fleet:
         if self._is_closed:
             return
         self._see()
+        self._retire()
         now = time.monotonic()
-        alive = [worker for worker in self._workers.values() if not worker.is_stopping]
+        alive = [w for w in self._workers.values() if self._is_current(w)]
         load = Load(
             waiting=self._queue.waiting,
             longest_wait=self._queue.longest_wait,
@@ -220,6 +233,18 @@ class Fleet:
                 worker.reason = f"did not ask for a job within {self._pace.start:.0f} s"
                 _kill(worker)
 
+    def _retire(self) -> None:
+        """Let workers of older versions go."""
+        for worker in self._workers.values():
+            if worker.version == self.version:
+                continue
+            self._queue.dismiss(worker.id)
+            if not worker.held:
+                self._stop(worker)
+
+    def _is_current(self, worker: Worker) -> bool:
+        return worker.version == self.version and not worker.is_stopping
+
     def _spare(self, alive: Iterable[Worker]) -> list[Worker]:
         """Give those that may go, the most dispensable first."""
         throttled = [worker for worker in alive if worker.is_throttled]
@@ -235,7 +260,7 @@ class Fleet:
 
     def _hire(self) -> None:
         worker_id = secrets.token_hex(7)
-        worker = Worker(worker_id, self._equip(worker_id))
+        worker = Worker(worker_id, self._equip(worker_id), self.version)
         self._workers[worker_id] = worker
         self._latest_start = time.monotonic()
         worker.life = asyncio.create_task(self._live(worker))

@@ -147,13 +147,11 @@ class Manifest:
     of workers, which is 5 for a new account.
     """
 
-    endpoints: tuple[EndpointSpec, ...]
+    endpoints: tuple[EndpointSpec, ...] = ()
     workers_quota: int = 5
 
     def __post_init__(self) -> None:
         ids = Counter(spec.id for spec in self.endpoints)
-        advice = "Add an [[endpoints]] table."
-        _require("endpoints", list(ids), holds=bool(ids), advice=advice)
         for name, count in ids.items():
             _require("id", name, holds=count == 1, advice="Give each endpoint an id of its own.")
         most = sum(spec.workers_max for spec in self.endpoints)
@@ -197,6 +195,8 @@ def _manifest(raw: Mapping[str, Any]) -> Manifest:
         except ManifestError as error:
             where = f"endpoints[{place}]."
             raise error.inside(where) from error
+    advice = "Add an [[endpoints]] table."
+    _require("endpoints", specs, holds=bool(specs), advice=advice)
     return Manifest(endpoints=tuple(specs), **values)
 
 

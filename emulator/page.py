@@ -13,15 +13,18 @@ from typing import Any, Final
 from aiohttp import web
 
 from emulator.bodies import BodyTooLarge, read_object
-from emulator.faults import ANY, Fault, Faults
+from emulator.faults import ANY, MANAGEMENT, Fault, Faults
 from emulator.jobs import BadRequest
+from emulator.management import operations
+from emulator.management.catalog import POOLS
 from emulator.status import LOGS, Status
 
 ROUTES: Final = (
     *("run", "runsync", "status", "stream", "cancel", "retry", "health", "purge-queue"),
-    *("requests", "job-done"),
+    *("requests", "job-done", MANAGEMENT),
 )
-"""What `answer_500` can be about."""
+"""What `answer_500` can be about; the kind of a management call can follow a slash."""
+_CALLS: Final = [f"{MANAGEMENT}/{name}" for name in (*operations.REST, *operations.GRAPHQL)]
 
 _PAGE: Final = Path(__file__).with_name("page.html")
 _FAULT_BYTES: Final = 10_000
@@ -128,13 +131,14 @@ def read_fault(values: Mapping[str, Any], *, endpoints: Collection[str]) -> Faul
         elif not isinstance(value, _TYPES[name]) or isinstance(value, bool):
             problem = f"{name!r} of a fault cannot be {value!r}."
     endpoint, route = values.get("endpoint", ANY), values.get("route", ANY)
+    places = POOLS if values.get("kind") == "empty_pool" else endpoints
     if problem:
         pass
     elif "kind" not in values:
         problem = "A fault needs a 'kind'."
-    elif endpoint not in {ANY, *endpoints}:
-        problem = f"There is no endpoint {endpoint!r}; there are {', '.join(endpoints)}, and *."
-    elif route not in {ANY, *ROUTES}:
+    elif endpoint not in {ANY, *places}:
+        problem = f"There is no endpoint {endpoint!r}; there are {', '.join(places)}, and *."
+    elif route not in {ANY, *ROUTES, *_CALLS}:
         problem = f"There is no route {route!r}; there are {', '.join(ROUTES)}, and *."
     elif not math.isfinite(values.get("seconds", 0.0)):
         problem = "'seconds' of a fault must be finite."

@@ -127,6 +127,10 @@ class LocalPlatform:
         self._endpoints[endpoint_id] = hosted
         return queue
 
+    def remove(self, endpoint_id: str) -> None:
+        """Close an endpoint: its jobs are cancelled and forgotten, and it is not found any more."""
+        self._endpoints.pop(endpoint_id).queue.close()
+
     def attach(self, endpoint_id: str, crew: Crew) -> None:
         """Tell this crew from now on what an endpoint's workers do."""
         self._endpoints[endpoint_id].crew = crew

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from emulator.jobs import BadRequest, Job, Policy, State, UnknownJob
@@ -150,6 +150,16 @@ class JobQueue:
         job.expires = max(job.submitted + job.policy.ttl, self._clock() + self._limits.shortest_ttl)
         self._at(job.expires, job)
         self._requeue(job)
+
+    def limit(self, execution_timeout: float) -> None:
+        """Give jobs that come from now on so many seconds, where their policy does not say."""
+        self._default = replace(self._default, execution_timeout=execution_timeout)
+
+    def close(self) -> None:
+        """Cancel all jobs, and forget them."""
+        for job in [*self._jobs.values()]:
+            self._abandon(job, State.CANCELLED)
+        self._jobs.clear()
 
     def purge(self) -> int:
         """Cancel all jobs that wait; give their number."""

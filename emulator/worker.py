@@ -38,6 +38,7 @@ class WorkerView:
         started: when it was wanted, in seconds since the epoch.
         jobs_done: how many jobs it took and no longer has, however they ended.
         reason: why it is unhealthy, else empty.
+        version: of its endpoint's configuration, when it was started.
 
     """
 
@@ -48,6 +49,7 @@ class WorkerView:
     started: float
     jobs_done: int
     reason: str
+    version: int = 1
 
 
 @dataclass(eq=False, slots=True)
@@ -56,6 +58,7 @@ class Worker:
 
     id: str
     equipment: Equipment
+    version: int = 1
     started: float = field(default_factory=time.time)
     since: float = field(default_factory=time.monotonic)
     """When it was last seen busy; before that, when it was started."""
@@ -104,4 +107,5 @@ class Worker:
             started=self.started,
             jobs_done=self.jobs_done,
             reason=self.reason,
+            version=self.version,
         )

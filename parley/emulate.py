@@ -3,13 +3,9 @@
 import asyncio
 import errno
 import importlib
-import importlib.util
 import logging
 import os
-import shlex
-import shutil
 import signal
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,29 +14,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from parley.emulate_guide import ALWAYS, guide, sample
+
 if TYPE_CHECKING:
-    from emulator.endpoint import LocalRunPod
     from emulator.faults import Fault
-    from emulator.manifest import EndpointSpec, Manifest
+    from emulator.management.api import Setup
+    from emulator.manifest import Manifest
+
+__all__ = ["Plan", "emulate", "run", "sample"]
 
 _DEFAULT_PORT: Final = 8700
-_ALWAYS: Final = "always"
+_ACCOUNT: Final = "RUNPOD_SECRET_"
 _FAULT_FORM: Final = "KIND:ENDPOINT[:every=N][:times=N][:seconds=S][:route=R]"
 # the platform serves the sample from this machine
 _DEVELOPMENT: Final = {"PARLEY_ALLOW_PRIVATE_ADDRESSES": "true"}
-_ROLES: Final = {
-    "handlers.single": "single",
-    "handlers.transcription": "transcription",
-    "handlers.diarization": "diarization",
-    "orchestrator.handler": "orch",
-}
-"""What an endpoint is, by the entry point of its workers."""
 
 
 def emulate(  # noqa: PLR0913  one parameter an option
     shape: Annotated[
-        Literal["single", "split", "orch"] | None,
-        typer.Argument(metavar="[single|split|orch]", help="What to start."),
+        Literal["single", "split", "orch", "empty"] | None,
+        typer.Argument(metavar="[single|split|orch|empty]", help="What to start."),
     ] = None,
     *,
     manifest: Annotated[
@@ -67,39 +60,62 @@ def emulate(  # noqa: PLR0913  one parameter an option
     warm: Annotated[
         bool, typer.Option("--warm", metavar=" ", help="Keep a worker of each endpoint running.")
     ] = False,
+    quota: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Workers that the account may have; 5 as a rule.", min=0),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What stands for images, beside Parley's.")
+    ] = None,
+    model_store: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Models that endpoints may refer to, as a hub's cache."),
+    ] = None,
 ) -> None:
     r"""Run endpoints on this machine, as RunPod would, for development.
 
     Workers of the unmodified SDK start when there is work. Ctrl-C stops all of them.
+
+    With [bold]empty[/bold] there are none until a tool deploys some as it would on RunPod: the
+    management API is at the same address. The account's secrets are RUNPOD_SECRET_<name> here.
 
     [bold]Examples[/bold]
       parley emulate orch
       parley emulate single --warm --port 9000
       parley emulate split --fault kill_worker:parley-diarization:seconds=2
       parley emulate --manifest endpoints.toml --models real --env HF_TOKEN=hf_...
+      parley emulate empty --quota 10 --fault answer_429:*:route=management:seconds=2
 
     [bold]Faults[/bold]
       KIND:ENDPOINT\[:every=N]\[:times=N]\[:seconds=S]\[:route=R]
       KIND: kill_worker no_capacity slow_start delay_result drop_result answer_500
-      ENDPOINT: an id, or * for all; times=always: until it is cleared on the status page
+      of the management API: answer_401 answer_422 answer_429 answer_late close_connection
+      lose_answer graphql_error empty_pool
+      ENDPOINT: an id, a pool for empty_pool, or * for all; times=always: until it is cleared
     """
-    from emulator.manifest import SHAPES, ManifestError, read_manifest  # noqa: PLC0415
+    from emulator.manifest import ManifestError  # noqa: PLC0415
 
     if (shape is None) == (manifest is None):
-        message = "Give single, split or orch, or else --manifest FILE."
+        message = "Give single, split or orch, or empty, or else --manifest FILE."
         raise typer.BadParameter(message, param_hint="SHAPE")
+    if shape == "empty" and warm:
+        message = "There is no endpoint yet that could be kept warm; give it workers.min."
+        raise typer.BadParameter(message, param_hint="--warm")
+    variables = _variables(env or [])
     try:
-        read = read_manifest(manifest or SHAPES / f"{shape}.toml")
-        chosen = _adapted(read, environment=_variables(env or []), warm=warm)
+        chosen = _adapted(_read(shape, manifest), environment=variables, warm=warm, quota=quota)
+        setup = _setup(images, model_store, models)
     except ManifestError as error:
-        raise typer.BadParameter(str(error), param_hint="--manifest or --env") from None
+        hint = "--manifest, --env, --quota or --images"
+        raise typer.BadParameter(str(error), param_hint=hint) from None
     ids = [spec.id for spec in chosen.endpoints]
     plan = Plan(
         manifest=chosen,
         port=port,
-        environment={**_DEVELOPMENT, **_environment(models)},
+        environment={**_DEVELOPMENT, **_environment(models), **({} if ids else variables)},
         logs=logs.resolve(),
         faults=[_fault(text, endpoints=ids) for text in fault or []],
+        setup=setup,
     )
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
@@ -123,6 +139,7 @@ class Plan:
         environment: of all workers.
         logs: takes a folder for each endpoint.
         faults: what goes wrong from the start.
+        setup: what endpoints that are created are run with.
 
     """
 
@@ -131,6 +148,7 @@ class Plan:
     environment: Mapping[str, str]
     logs: Path
     faults: Sequence["Fault"] = ()
+    setup: "Setup | None" = None
 
 
 async def run(plan: Plan) -> None:
@@ -148,11 +166,15 @@ async def run(plan: Plan) -> None:
     def end() -> None:
         for listened in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(listened)
+        stop.set()  # first: nobody may read any more what is told
         typer.echo("\nStopping the workers.")
-        stop.set()
 
     async with local_runpod(
-        plan.manifest, logs=plan.logs, environment=plan.environment, port=plan.port
+        plan.manifest,
+        logs=plan.logs,
+        environment=plan.environment,
+        port=plan.port,
+        setup=plan.setup,
     ) as runpod:
         for wanted in plan.faults:
             runpod.faults.add(wanted)
@@ -163,85 +185,58 @@ async def run(plan: Plan) -> None:
         await stop.wait()
 
 
-def guide(runpod: "LocalRunPod", plan: Plan) -> str:
-    """What there is and how to use it; every command works as it stands."""
-    recording = sample(plan.logs)
-    roles = {_ROLES[word]: spec.id for spec in plan.manifest.endpoints for word in _modules(spec)}
-    lines = [
-        f"Status page  {runpod.platform.url}/",
-        f"Base URL     {runpod.base_url}",
-        f"API key      {runpod.api_key}",
-        f"Endpoints    {', '.join(runpod.fleets)}",
-        f"Logs         {plan.logs}",
-        *(f"Fault        {_told(fault)}" for fault in plan.faults),
-    ]
-    if target := _target(roles):
-        command = ["transcribe", str(recording), *target, "--base-url", runpod.base_url]
-        call = shlex.join([_parley(), *command, "-f", "txt", "-o", "-"])
-        key = shlex.quote(runpod.api_key)
-        lines += ["", "Transcribe a recording:", "", f"  RUNPOD_API_KEY={key} {call}"]
-    lines += ["", "Or send a job, and ask for it:"]
-    authorization = shlex.quote(f"Authorization: Bearer {runpod.api_key}")
-    job = shlex.quote(f'{{"input": {{"audio_url": "{runpod.share(recording)}"}}}}')
-    for endpoint in [roles["orch"]] if "orch" in roles else runpod.fleets:
-        url = f"{runpod.base_url}/{endpoint}"
-        lines += [
-            "",
-            f"  JOB=$(curl -s -H {authorization} -d {job} {url}/run | cut -d'\"' -f4)",
-            f"  curl -s -H {authorization} {url}/status/$JOB; echo",
-        ]
-    return "\n".join([*lines, "", "Ctrl-C stops all of it."])
+def _read(shape: str | None, manifest: Path | None) -> "Manifest":
+    """Read the endpoints of a shape, or of a file.
+
+    Raises:
+        ManifestError: the file cannot be used.
+
+    """
+    from emulator.manifest import SHAPES, Manifest, read_manifest  # noqa: PLC0415
+
+    if shape == "empty":
+        return Manifest()
+    return read_manifest(manifest or SHAPES / f"{shape}.toml")
 
 
-def _target(roles: Mapping[str, str]) -> list[str]:
-    """The flags that name a shape and its endpoints; none where no shape of Parley is here."""
-    for shape in ("orch", "single"):
-        if shape in roles:
-            return ["--shape", shape, "--endpoint", roles[shape]]
-    if {"transcription", "diarization"} <= roles.keys():
-        words, speakers = roles["transcription"], roles["diarization"]
-        return ["--shape", "split", "--transcription", words, "--diarization", speakers]
-    return []
+def _setup(images: Path | None, store: Path | None, models: Literal["demo", "real"]) -> "Setup":
+    """Tell what endpoints that are created are run with.
+
+    Raises:
+        ManifestError: the table of images cannot be used.
+
+    """
+    from emulator.management.api import Setup  # noqa: PLC0415
+    from emulator.management.images import OWN, read_images  # noqa: PLC0415
+
+    if store is not None and not store.is_dir():
+        message = f"{store} is no folder."
+        raise typer.BadParameter(message, param_hint="--model-store")
+    hub = _environment(models).get("HF_HUB_CACHE")
+    secrets = {
+        name.removeprefix(_ACCOUNT): value
+        for name, value in os.environ.items()
+        if name.startswith(_ACCOUNT)
+    }
+    return Setup(
+        images=read_images(OWN, *([images] if images else [])),
+        store=store or (Path(hub) if hub else None),
+        secrets=secrets,
+    )
 
 
-def _parley() -> str:
-    """This command, as a shell finds it."""
-    own, found = Path(sys.argv[0]).absolute(), shutil.which("parley")
-    return "parley" if found and Path(found).absolute() == own else str(own)
-
-
-def _modules(spec: "EndpointSpec") -> list[str]:
-    return [word for word in spec.command if word in _ROLES]
-
-
-def sample(logs: Path) -> Path:
-    """A recording: the demo's conversation, or where it is not installed, a second of silence."""
-    found = importlib.util.find_spec("demo")
-    for folder in (found.submodule_search_locations or []) if found else []:
-        meeting = Path(folder) / "sample" / "meeting.flac"
-        if meeting.is_file():
-            return meeting
-    import wave  # noqa: PLC0415
-
-    logs.mkdir(parents=True, exist_ok=True)
-    silence = logs / "silence.wav"
-    with wave.open(str(silence), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes(bytes(32000))
-    return silence
-
-
-def _adapted(manifest: "Manifest", *, environment: Mapping[str, str], warm: bool) -> "Manifest":
+def _adapted(
+    manifest: "Manifest", *, environment: Mapping[str, str], warm: bool, quota: int | None
+) -> "Manifest":
     """Give the manifest as the flags want it: they go before the file.
 
     Raises:
-        ManifestError: a variable's value cannot be.
+        ManifestError: a variable's value cannot be, or there are more workers than the quota.
 
     """
     return replace(
         manifest,
+        workers_quota=manifest.workers_quota if quota is None else quota,
         endpoints=tuple(
             replace(
                 spec,
@@ -298,21 +293,9 @@ def _fault(text: str, *, endpoints: Collection[str]) -> "Fault":
 
 def _number(name: str, value: str) -> float | str | None:
     """The value of a fault's field: whole numbers, seconds, or a text."""
-    if name == "times" and value == _ALWAYS:
+    if name == "times" and value == ALWAYS:
         return None
     try:
         return float(value) if name == "seconds" else int(value)
     except ValueError:
         return value
-
-
-def _told(fault: "Fault") -> str:
-    facts = [
-        fault.kind,
-        f"on {fault.endpoint}",
-        f"every={fault.every}",
-        f"times={_ALWAYS if fault.times is None else fault.times}",
-        f"seconds={fault.seconds:g}",
-        f"route={fault.route}",
-    ]
-    return " ".join(facts)

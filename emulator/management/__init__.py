@@ -1,0 +1,1 @@
+"""RunPod's management API: endpoints, templates, volumes and the catalog, over REST and GraphQL."""
