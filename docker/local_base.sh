@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Makes a base image without any registry, from Debian's packages: docker/local_base.sh [NAME]
+#
+# It stands in for python:3.11-slim-bookworm where that cannot be pulled, as in CI. It brings this
+# machine's certificate authorities, for machines that reach the world through one of their own.
+# Needs root, buildah and mmdebstrap; half a minute the first time, a few seconds after.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+name=${1:-localhost/parley-base:bookworm}
+tree=build/images/base.tar
+authorities=/etc/ssl/certs/ca-certificates.crt
+
+if [[ ! -s "$tree" ]]; then
+    mkdir -p build/images
+    mirror=$(sed -n 's/^URIs: *//p; s/^deb *\(\[[^]]*\] *\)\{0,1\}\(http[^ ]*\).*/\2/p' \
+        /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+    mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates \
+        bookworm "$tree.new" "${mirror:-http://deb.debian.org/debian}"
+    mv "$tree.new" "$tree"
+fi
+# the same image as long as it is made of the same: what stands on it stays cached
+made_of=$({
+    cat docker/local_base.sh
+    cat "$authorities" 2>/dev/null || true
+    stat --format '%s %Y' "$tree"
+} | sha256sum | cut -c1-16)
+label=parley.made-of
+format="{{index .OCIv1.Config.Labels \"$label\"}}"
+if [[ "$(buildah inspect --type image --format "$format" "$name" 2>/dev/null)" = "$made_of" ]]; then
+    echo "$name"
+    exit
+fi
+export BUILDAH_ISOLATION=chroot
+container=$(buildah from scratch)
+trap 'buildah rm "$container" >/dev/null' EXIT
+buildah add --quiet "$container" "$tree" / >/dev/null
+if [[ -s "$authorities" ]]; then
+    buildah copy --quiet "$container" "$authorities" "$authorities" >/dev/null
+fi
+buildah run "$container" -- ln -sf python3 /usr/bin/python
+buildah config --label "$label=$made_of" --cmd python3 --env LANG=C.UTF-8 \
+    --env PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin \
+    --env SSL_CERT_FILE="$authorities" --env PIP_CERT="$authorities" --env PIP_DEFAULT_TIMEOUT=180 \
+    --env UV_NATIVE_TLS=1 --env UV_HTTP_TIMEOUT=180 "$container"
+buildah commit --quiet "$container" "$name" >/dev/null
+echo "$name"
