@@ -9,9 +9,12 @@ READY := .venv/.ready
 AUDIO ?=
 MODELS ?= demo
 SHAPE ?= orch
+MANIFEST ?=
+OPTIONS ?=
+DEPLOY = $(if $(MANIFEST),--manifest "$(MANIFEST)") $(OPTIONS)
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 run: $(READY) ## transcribe the sample, or AUDIO=<file or URL>; SHAPE=single|split|orch; MODELS=real takes the hub's
 	@$(BIN)/python -m demo.run $(if $(AUDIO),"$(AUDIO)") --shape "$(SHAPE)" --models "$(MODELS)"
@@ -68,9 +71,38 @@ $(READY): docker/locks/uv.txt docker/locks/dev.txt pyproject.toml
 	@touch $@
 
 locks: ## resolve docker/locks/*.in anew
-	@for name in uv single orchestrator dev; do \
-		$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 \
+	@for name in uv build single transcription diarization orchestrator dev; do \
+		case $$name in single|transcription|diarization) without="--excludes docker/locks/excluded.txt";; \
+			*) without="";; esac; \
+		$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 $$without \
 			docker/locks/$$name.in -o docker/locks/$$name.txt; done
+
+images: ## build all images on this machine: 25 GB, half an hour on 2 cores
+	docker/build.sh orchestrator transcription diarization single
+
+image-orchestrator: ## build the orchestrator's image
+	docker/build.sh orchestrator
+
+images-test: $(READY) images ## build all images, run them as workers, and test them
+	PARLEY_TEST_IMAGES="orchestrator transcription diarization single" $(BIN)/python -m pytest tests/test_images.py
+
+deploy-single: $(READY) ## make the single endpoint on RunPod (docs/deploying.md); MANIFEST=mine.toml
+	$(BIN)/python -m deploy apply single $(DEPLOY)
+
+deploy-split: $(READY) ## the same with one endpoint for the words and one for the speakers
+	$(BIN)/python -m deploy apply split $(DEPLOY)
+
+deploy-orch: $(READY) ## the same with an orchestrator before them
+	$(BIN)/python -m deploy apply orch $(DEPLOY)
+
+plan-%: $(READY) ## plan-single, plan-split, plan-orch: show what deploying would change
+	$(BIN)/python -m deploy plan $* $(DEPLOY)
+
+status-%: $(READY) ## status-single, ...: show the endpoints and their workers
+	$(BIN)/python -m deploy status $* $(DEPLOY)
+
+destroy-%: $(READY) ## destroy-single, ...: delete all of a shape; asks first
+	$(BIN)/python -m deploy destroy $* $(DEPLOY)
 
 format: $(READY) ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
@@ -82,4 +114,4 @@ docs: $(READY) ## write what is generated from the code into docs/
 clean: ## remove what can be made again
 	rm -rf .venv build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help run test lint accuracy long fanout cold-start bench-cold bench models setup locks format docs clean
+.PHONY: deploy-single deploy-split deploy-orch help run test lint accuracy long fanout cold-start bench-cold bench models setup locks images image-orchestrator images-test format docs clean

@@ -15,6 +15,7 @@ import typer
 from parley.config_command import config
 from parley.emulate import emulate
 from parley.transcribe import transcribe
+from parley.warm import warm
 from parley.weights import app as weights
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(transcribe)
 app.command()(config)
 app.command(no_args_is_help=True)(emulate)
+app.command(no_args_is_help=True)(warm)
 app.add_typer(weights, name="weights")
 
 

@@ -1,0 +1,1 @@
+"""From a clone to working endpoints on RunPod, and back to nothing."""
