@@ -49,7 +49,8 @@ class Engines:
 
     async def at_once(self) -> Found:
         """Ask both."""
-        return await asyncio.gather(self._words(), self._turns())
+        words, turns = await asyncio.gather(self._words(), self._turns())
+        return words, turns
 
     async def one_by_one(self) -> Found:
         """Ask the second when the first has answered."""
