@@ -13,8 +13,11 @@ authorities=/etc/ssl/certs/ca-certificates.crt
 
 if [[ ! -s "$tree" ]]; then
     mkdir -p build/images
-    mirror=$(sed -n 's/^URIs: *//p; s/^deb *\(\[[^]]*\] *\)\{0,1\}\(http[^ ]*\).*/\2/p' \
-        /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+    # either file may be missing
+    mirror=$({
+        sed -n 's/^URIs: *//p; s/^deb *\(\[[^]]*\] *\)\{0,1\}\(http[^ ]*\).*/\2/p' \
+            /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null || true
+    } | head -n 1)
     mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates \
         bookworm "$tree.new" "${mirror:-http://deb.debian.org/debian}"
     mv "$tree.new" "$tree"
