@@ -51,6 +51,8 @@ bench: $(READY) ## measure speed beside stock pyannote and NeMo, and over hours:
 	$(BIN)/python -m benchmarks.diarization
 	$(BIN)/python -m benchmarks.diarization --long
 	$(BIN)/python -m benchmarks.diarization --bounded
+	$(BIN)/python -m benchmarks.side_by_side
+	$(BIN)/python -m benchmarks.profiles
 	$(BIN)/python -m benchmarks.speed
 
 models: $(READY) ## train the demo's models anew: 45 minutes each at most on 2 cores
