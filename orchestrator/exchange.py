@@ -143,7 +143,7 @@ class Exchange:
                     raise await self._refusal(response, sent=len(body or b""))
                 return self._read(await self._content(response))
         except aiohttp.ClientError as error:
-            failure = EndpointUnreachable(self._endpoint, reason=_why(error))
+            failure = EndpointUnreachable(self._endpoint, reason=why_unreachable(error))
             if isinstance(error, (*_NO_ADDRESS, aiohttp.ClientSSLError)):
                 raise failure from error
             raise TransientError(failure) from error
@@ -191,7 +191,8 @@ class Exchange:
         return RequestRefused(self._endpoint, status=status, reason=reason or "no reason given")
 
 
-def _why(error: aiohttp.ClientError) -> str:
+def why_unreachable(error: Exception) -> str:
+    """Why a request got no answer, as the end of a sentence; it never holds an address or a key."""
     if isinstance(error, _NO_ADDRESS):
         return "its address is no http(s) URL"
     if isinstance(error, TimeoutError):

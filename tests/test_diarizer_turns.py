@@ -6,30 +6,18 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.diarization import Samples, demo_pipeline, load, talk
-from demo.speech.synthesis import SAMPLE_RATE
+from benchmarks.diarization import demo_pipeline, load, talk
 from handlers.audio import Recording
 from handlers.diarizer import SpeakerCount
 from handlers.progress import Progress, Step, ignore
 from handlers.pyannote_diarizer import PyannoteDiarizer
 from handlers.timeline import Diarization, Model
+from tests.test_as_stock import recording
 
 
 @pytest.fixture(scope="module")
 def diarizer() -> Any:
     return PyannoteDiarizer(load(demo_pipeline()), model=Model("demo"))
-
-
-def recording(samples: Samples) -> Recording:
-    return Recording(
-        samples=samples,
-        sha256="",
-        bytes=0,
-        container="wav",
-        codec="pcm_f32le",
-        original_sample_rate=SAMPLE_RATE,
-        channels=1,
-    )
 
 
 class Course:

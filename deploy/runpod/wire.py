@@ -25,6 +25,7 @@ from deploy.errors import (
 )
 from deploy.secrets import Secrets, sounds_secret
 from handlers.retry_after import asked_pause
+from orchestrator.exchange import why_unreachable
 
 RUNPOD_API: Final = "https://api.runpod.io"
 """Where RunPod is managed: REST below /v2, GraphQL at /graphql."""
@@ -187,7 +188,7 @@ class Wire:
                 content = await _content(response)
                 return self._answer(response, content, request=request)
         except (aiohttp.ClientError, TimeoutError) as error:
-            reason = _why(error)
+            reason = why_unreachable(error)
             failure = PlatformUnreachable(what=request.what, host=self._host, reason=reason)
             if isinstance(error, aiohttp.InvalidURL | aiohttp.ClientSSLError):
                 raise failure from None
@@ -265,17 +266,3 @@ def _read(content: bytes) -> object:
     except (ValueError, RecursionError):
         return None
     return answer
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, aiohttp.InvalidURL):
-        return "its address is no http(s) URL"
-    if isinstance(error, TimeoutError):
-        return "it does not answer in time"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host's name cannot be resolved"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "the host's certificate or TLS is not in order"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "the host does not take the connection"
-    return "the connection was lost"
