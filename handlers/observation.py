@@ -13,17 +13,16 @@ fails where an upgrade of pyannote.audio answers differently.
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from handlers.audio.tape import SAMPLE_RATE, Samples
 from handlers.team import Team, cores
+from handlers.voices import Embeddings, Precision, VoiceNetwork
 
 Masks = npt.NDArray[np.uint8]
-Embeddings = npt.NDArray[np.float32]
-Precision = Literal["exact", "mixed"]
 
 Told = Callable[[str, int, int], None]
 """Told the name of a step, how many of its chunks are done, and of how many; may raise to stop."""
@@ -77,8 +76,7 @@ class Observer:
 
         Args:
             pipeline: a `SpeakerDiarization` of pyannote.audio 4 at its device.
-            precision: `mixed` runs the convolutions of the embedding network in bfloat16; sound
-                features before and pooling after them keep 32 bits.
+            precision: of the embedding network.
             step: from one chunk to the next, as a share of a chunk; the pipeline's where None.
 
         Raises:
@@ -86,13 +84,12 @@ class Observer:
 
         """
         self._segmentation = pipeline._segmentation  # noqa: SLF001
-        self._embedding = pipeline._embedding  # noqa: SLF001
         self._exclude_overlap = bool(pipeline.embedding_exclude_overlap)
         self._seconds = float(self._segmentation.duration)
         self._step = float(self._segmentation.step) if step is None else step * self._seconds
-        self._precision = precision
         if misfit := _misfit(pipeline, precision=precision, step=self._step):
             raise ValueError(misfit)
+        self._network = VoiceNetwork(pipeline._embedding, precision=precision)  # noqa: SLF001
         own = (int(pipeline.segmentation_batch_size), int(pipeline.embedding_batch_size))
         on_cpu = self._segmentation.device.type == "cpu"
         self._segmented, self._embedded = _CPU_BATCHES if on_cpu else own
@@ -137,18 +134,16 @@ class Observer:
         everybody = np.ones_like(masks[:1]).repeat(self._embedded, axis=0)
         self._voices(self._cut(samples, 0, self._embedded), everybody)
 
-    def introduce(self, noise: Samples, masks: Masks) -> None:
-        """Run the embedding network on half a second: where nobody speaks, nothing else does.
+    def introduce(self) -> None:
+        """Run the first network on one chunk of noise, and the second on half a second of it.
 
-        Where the pipeline leaves overlaps out, pyannote.audio looks now for the shortest sound that
-        the network takes, by trying.
-
-        Args:
-            noise: float32 at 16 kHz, shape (samples,).
-            masks: of any recording; what they say does not matter.
-
+        A processor plans nothing ahead: this is to find out that they answer. Where the pipeline
+        leaves overlaps out, the shortest sound that the second one takes is looked for now.
         """
-        self._voices(self._cut(noise, 0, 1)[..., : SAMPLE_RATE // 2], np.ones_like(masks[:1]))
+        noise = np.random.default_rng(0).normal(scale=0.01, size=SAMPLE_RATE).astype(np.float32)
+        chunk = self._cut(noise, 0, 1)
+        masks = self._segmentation.infer(chunk).astype(np.uint8)
+        self._voices(chunk[..., : SAMPLE_RATE // 2], np.ones_like(masks))
 
     @property
     def _window(self) -> int:
@@ -198,7 +193,7 @@ class Observer:
         total, _, speakers = masks.shape
         told("embeddings", 0, total)
         spoken = np.asarray(masks.any(axis=(1, 2)))
-        embeddings = np.empty((total, speakers, self._embedding.dimension), dtype=np.float32)
+        embeddings = np.empty((total, speakers, self._network.dimension), dtype=np.float32)
         if not spoken.all():
             embeddings[~spoken] = self._silence(frames=masks.shape[1])
         for first, last in _rounds(total, self._embedded * self._team.size):
@@ -219,27 +214,14 @@ class Observer:
 
     def _voices(self, sounds: Any, masks: Masks) -> Embeddings:  # noqa: ANN401
         """One vector for each speaker of some chunks, shape (chunks, speakers, dimension)."""
-        import torch  # noqa: PLC0415
-
         used = self._alone(masks) if self._exclude_overlap else masks
-        weights = torch.from_numpy(used.transpose(0, 2, 1).astype(np.float32))
-        if self._precision == "exact":
-            found: Embeddings = self._embedding(sounds, masks=weights)
-            return found
-        with torch.inference_mode():
-            network = self._embedding.model_
-            features = network.compute_fbank(sounds)
-            with torch.autocast(features.device.type, dtype=torch.bfloat16):
-                inner = network.resnet.forward_frames(features)
-            pooled = network.forward_embedding(inner.float(), weights.to(features.device))
-        vectors: Embeddings = pooled.cpu().numpy()
-        return vectors
+        return self._network.hear(sounds, used.transpose(0, 2, 1).astype(np.float32))
 
     def _alone(self, masks: Masks) -> Masks:
         """Leave out where others speak too, for those who are then heard for long enough."""
         _, frames, _ = masks.shape
-        samples = self._seconds * self._embedding.sample_rate
-        least = math.ceil(frames * self._embedding.min_num_samples / samples)
+        samples = self._seconds * self._network.sample_rate
+        least = math.ceil(frames * self._network.shortest / samples)
         clean = masks * (masks.sum(axis=2, keepdims=True) < 2)  # noqa: PLR2004
         enough = clean.sum(axis=1, keepdims=True) > least
         return np.where(enough, clean, masks)

@@ -105,24 +105,20 @@ class PyannoteDiarizer:
         return found
 
     def warm_up(self) -> None:
-        """Run the pipeline on noise, so that no job meets a first time.
+        """Run both networks on noise, so that no job meets a first time.
 
-        On a GPU both networks get their largest batch, and two made-up speakers are told apart. A
-        processor plans nothing ahead: there one chunk shows that the pipeline answers, and half a
-        second of sound that the embedding network does, which hears nobody in noise.
+        On a GPU they get their largest batches, and two made-up speakers are told apart.
         """
         planned = self._pipeline.device.type == "cuda"
-        noise = np.random.default_rng(0).normal(scale=0.01, size=SAMPLE_RATE).astype(np.float32)
         with typed_failures("diarizer", advice="Lower the pipeline's batch sizes"), _exact():
-            if planned:
-                self._observer.rehearse()
-            observation = self._observer.observe(noise, told=lambda *_: None)
             if not planned:
-                self._observer.introduce(noise, observation.masks)
-        if planned:
-            dimension = self._pipeline._embedding.dimension  # noqa: SLF001
-            observation = _made_up(observation, dimension=dimension)
-        self._conclude(observation, SpeakerCount())
+                self._observer.introduce()
+                return
+            self._observer.rehearse()
+            noise = np.random.default_rng(0).normal(scale=0.01, size=SAMPLE_RATE)
+            observation = self._observer.observe(noise.astype(np.float32), told=lambda *_: None)
+        dimension = self._pipeline._embedding.dimension  # noqa: SLF001
+        self._conclude(_made_up(observation, dimension=dimension), SpeakerCount())
 
     def _observe(
         self, audio: Recording, progress: Progress, check: CheckCancelled

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from handlers.observation import Embeddings
+from handlers.voices import Embeddings
 
 POINTS: Final = 6000
 """Voices that are clustered as pyannote does: about 55 minutes of lively conversation, hours of

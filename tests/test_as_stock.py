@@ -26,6 +26,7 @@ from handlers.observation import Observation, Observer, count_speakers
 from handlers.pyannote_diarizer import PyannoteDiarizer
 from handlers.speaker_clusters import first_clusters
 from handlers.timeline import Diarization, Model
+from handlers.voices import VoiceNetwork
 
 TOLERANCE = 1e-4
 
@@ -336,10 +337,36 @@ class TestTheDiarizer:
         hook = network.register_forward_hook(
             lambda _model, _sound, voices: heard.append(voices.shape)
         )
-        PyannoteDiarizer(pipeline, model=Model("demo")).warm_up()
+        diarizer = PyannoteDiarizer(pipeline, model=Model("demo"))
+        diarizer.warm_up()
         hook.remove()
         assert heard
-        assert ("min_num_samples" in vars(pipeline._embedding)) is leaves_out
+        assert ("shortest" in vars(diarizer._observer._network)) is leaves_out
+
+    @pytest.mark.parametrize("milliseconds", [25.0, 20.0])
+    def test_the_shortest_sound_is_the_one_that_stock_finds(
+        self, large: Any, milliseconds: float
+    ) -> None:
+        embedding = large._embedding
+        settings = embedding.model_.hparams
+        settings["frame_length"] = milliseconds  # a wrong guess: the banks keep what they have
+        try:
+            found = VoiceNetwork(embedding, precision="exact").shortest
+        finally:
+            settings["frame_length"] = 25.0
+        assert found == embedding.min_num_samples == 400
+
+    def test_a_network_of_another_kind_is_asked_for_its_shortest_sound(self, demo: Any) -> None:
+        embedding = demo._embedding
+        found = VoiceNetwork(embedding, precision="exact").shortest
+        assert found == embedding.min_num_samples > 400
+
+    def test_one_chunk_alone_has_the_filter_banks_of_many(self, large: Any) -> None:
+        network = VoiceNetwork(large._embedding, precision="exact")
+        sounds = torch.randn(2, 1, 16_000)
+        both = network._features(sounds)
+        assert torch.equal(network._features(sounds[:1])[0], both[0])
+        assert torch.equal(network._features(sounds[1:])[0], both[1])
 
     async def test_progress_grows_to_the_end(self, demo: Any) -> None:
         shares: list[float] = []
