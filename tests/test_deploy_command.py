@@ -1,9 +1,6 @@
 """`python -m deploy`, from nothing to a transcript and back, against the local platform."""
 
-import asyncio
-import os
 import re
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -45,6 +42,7 @@ from emulator.management.api import Setup
 from emulator.management.images import Image, Images
 from emulator.manifest import Manifest as LocalManifest
 from tests.deployments import KEY, SECRETS, VARIABLES, manifest_of
+from tests.shells import Shell
 
 QUICK = Patience(request_seconds=60, attempts=2, first_pause=0.01, longest_asked=1)
 
@@ -72,40 +70,6 @@ async def local(tmp_path: Path, *, quota: int = 5) -> AsyncIterator[LocalRunPod]
     setup = Setup(images=STUBS)
     async with local_runpod(manifest, logs=tmp_path / "logs", api_key=KEY, setup=setup) as runpod:
         yield runpod
-
-
-@dataclass
-class Shell:
-    """Runs the command as somebody would, and keeps all that it writes."""
-
-    runpod: LocalRunPod
-    variables: Mapping[str, str] = field(default_factory=dict)
-    outputs: list[str] = field(default_factory=list)
-
-    async def __call__(self, *words: str, **variables: str) -> tuple[int, str]:
-        environment = {
-            **os.environ,
-            **VARIABLES,
-            "RUNPOD_API_BASE": self.runpod.platform.url,
-            "IMAGE_REGISTRY": "ghcr.io/somebody",
-            "IMAGE_TAG": "1.0",
-            **self.variables,
-            **variables,
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "deploy",
-            *words,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        content, _ = await process.communicate()
-        self.outputs.append(content.decode())
-        assert process.returncode is not None
-        return process.returncode, self.outputs[-1]
 
 
 async def test_the_way_there_and_back(tmp_path: Path) -> None:
