@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from deploy.errors import BuildFailed
+from deploy.registry import is_loopback
 
 ROOT: Final = Path(__file__).parent.parent
 """The clone."""
@@ -17,6 +18,8 @@ _HELD: Final = ("docker", "handlers", "orchestrator", "parley", "pyproject.toml"
 """What images are made of."""
 _TAG_LENGTH: Final = 12
 _THIN: Final = "thin"
+_DOCKER_SECONDS: Final = 30.0
+"""For a daemon that may just be starting."""
 
 
 class Run(Protocol):
@@ -98,7 +101,7 @@ def build_and_push(
 def _commands(images: Sequence[tuple[str, str]], *, registry: str, tag: str) -> list[list[str]]:
     targets = [target(image, variant) for image, variant in images]
     bake = ["docker", "buildx", "bake", "--file", "docker/docker-bake.hcl", *targets]
-    if shutil.which("docker"):
+    if _docker_builds():
         return [bake]
     engine = next(filter(shutil.which, ("buildah", "podman")), None)
     if engine is None:
@@ -106,7 +109,24 @@ def _commands(images: Sequence[tuple[str, str]], *, registry: str, tag: str) -> 
         raise BuildFailed(command=" ".join(bake), reason=reason)
     stages = [f"{image.removeprefix('parley-')}:{variant}" for image, variant in images]
     names = [f"{registry}/{image}:{tagged(tag, variant)}" for image, variant in images]
-    return [["docker/build.sh", *stages], *([engine, "push", name] for name in names)]
+    push = [engine, "push", *(["--tls-verify=false"] if is_loopback(registry) else [])]
+    return [["docker/build.sh", *stages], *([*push, name] for name in names)]
+
+
+def _docker_builds() -> bool:
+    """Whether docker is here, with its daemon and the part of it that bakes."""
+    if not shutil.which("docker"):
+        return False
+    try:
+        asked = subprocess.run(
+            ["docker", "buildx", "inspect"],  # noqa: S607  whichever is first in PATH
+            check=False,
+            capture_output=True,
+            timeout=_DOCKER_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
 
 
 def _git(words: Sequence[str], *, root: Path, environment: Mapping[str, str]) -> str:

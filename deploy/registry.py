@@ -47,8 +47,13 @@ class Reference:
     @property
     def address(self) -> str:
         """Of its manifest."""
-        local = urlsplit(f"//{self.host}").hostname in {"localhost", "127.0.0.1", "::1"}
-        return f"http{'' if local else 's'}://{self.host}/v2/{self.name}/manifests/{self.tag}"
+        scheme = "http" if is_loopback(self.host) else "https"
+        return f"{scheme}://{self.host}/v2/{self.name}/manifests/{self.tag}"
+
+
+def is_loopback(registry: str) -> bool:
+    """Whether a registry, `host:port/path`, is on this machine, where it needs no certificate."""
+    return urlsplit(f"//{registry}").hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 async def is_there(image: str, *, session: aiohttp.ClientSession) -> bool | None:

@@ -28,10 +28,10 @@ class Commands:
         return int(self.fails)
 
 
-def tools(folder: Path, *names: str) -> str:
+def tools(folder: Path, *names: str, status: int = 0) -> str:
     """A PATH with these programs and no others."""
     for name in names:
-        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).write_text(f"#!/bin/sh\nexit {status}\n")
         (folder / name).chmod(0o755)
     return str(folder)
 
@@ -61,6 +61,26 @@ def test_without_docker_they_are_built_and_then_pushed(
         [engine, "push", "ghcr.io/me/parley-single:abc-baked-diarizer"],
         [engine, "push", "ghcr.io/me/parley-orchestrator:abc"],
     ]
+
+
+def test_docker_without_its_daemon_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools(tmp_path, "buildah")
+    monkeypatch.setenv("PATH", tools(tmp_path, "docker", status=1))
+    commands = Commands()
+    build(commands)
+    assert [command[0] for command in commands.run] == ["docker/build.sh", "buildah", "buildah"]
+
+
+def test_a_registry_of_this_machine_needs_no_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", tools(tmp_path, "buildah"))
+    commands = Commands()
+    images.build_and_push(WANTED[1:], registry="localhost:5000/me", tag="abc", run=commands)
+    name = "localhost:5000/me/parley-orchestrator:abc"
+    assert commands.run[-1] == ["buildah", "push", "--tls-verify=false", name]
 
 
 def test_where_nothing_builds_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

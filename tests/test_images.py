@@ -8,24 +8,35 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from benchmarks.stubs import ORCHESTRATOR, recording, stub_set
 from demo.hub import DIARIZER, HUB, TRANSCRIBER
 from demo.run import SAMPLE
+from deploy.images import build_and_push
+from deploy.manifest import Shape
+from deploy.registry import is_there
 from emulator.endpoint import LocalRunPod, local_runpod
+from emulator.management.api import Setup
+from emulator.management.images import Image, Images
 from emulator.manifest import SHAPES, EndpointSpec, Manifest, read_manifest
 from handlers.formats import FORMATS
+from handlers.settings import Settings
 from parley import AsyncClient, Reply
+from tests.deployments import KEY, SECRETS, VARIABLES
 from tests.hubs import local_hub
+from tests.test_deploy_shapes import assert_without_secrets, model_store, there_and_back
 
 IN_ONE_LOOP: Final = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,10 +84,10 @@ def each(*names: str) -> list[Any]:
     return [pytest.param(name, marks=needs(name)) for name in names]
 
 
-def run(*command: str, **options: Any) -> str:
+def run(*command: str, within: float = 280, **options: Any) -> str:
     """What a command prints; it must succeed."""
     done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, check=False, timeout=280, **options
+        command, capture_output=True, text=True, check=False, timeout=within, **options
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -264,42 +275,154 @@ def test_it_keeps_models_on_a_volume_that_belongs_to_root_and_its_group(
 # --- weights in the image
 
 
-@needs("single")
-@pytest.mark.timeout(600)
-def test_a_token_bakes_the_diarizer_and_is_nowhere_afterwards() -> None:
-    secret = f"hf_{uuid.uuid4().hex}"
-    folder = f"models--{DIARIZER.replace('/', '--')}"
-    snapshot = next((HUB / folder / "snapshots").iterdir())
-    files = {
-        path.relative_to(snapshot).as_posix(): path.read_bytes()
-        for path in snapshot.rglob("*")
-        if path.is_file()
+@dataclass(frozen=True)
+class Baked:
+    """An image with weights.
+
+    Attributes:
+        name: of the image.
+        target: of its Dockerfile.
+        models: those that it brings.
+
+    """
+
+    name: str
+    target: str
+    models: tuple[str, ...]
+
+    @property
+    def image(self) -> str:
+        return f"{image(self.name)}-{self.target}"
+
+
+WORDS: Final = Settings().transcriber_model
+SPEAKERS: Final = Settings().diarizer_model
+BAKED: Final = (
+    Baked("single", "baked-diarizer", (SPEAKERS,)),
+    Baked("single", "baked", (WORDS, SPEAKERS)),
+    Baked("transcription", "baked", (WORDS,)),
+    Baked("diarization", "baked", (SPEAKERS,)),
+)
+
+
+def on_the_hub(model: str) -> dict[str, bytes]:
+    """The files of a demo model, as a hub has them."""
+    (snapshot,) = (HUB / f"models--{model.replace('/', '--')}" / "snapshots").iterdir()
+    found = [path for path in snapshot.rglob("*") if path.is_file()]
+    return {path.relative_to(snapshot).as_posix(): path.read_bytes() for path in found}
+
+
+@pytest.fixture(scope="module")
+def baked() -> None:
+    """Build all of them; the hub gives the demo's models by the names of the real ones."""
+    models = {WORDS: on_the_hub(TRANSCRIBER), SPEAKERS: on_the_hub(DIARIZER)}
+    with local_hub(repositories=models) as hub:
+        # with everybody's secrets around, of which one is needed
+        environment = {**os.environ, **VARIABLES, "TAG": TAG, "HF_ENDPOINT": hub.url}
+        targets = [f"{one.name}:{one.target}" for one in BAKED]
+        run("docker/build.sh", *targets, cwd=ROOT, env=environment, within=800)
+        assert f"Bearer {VARIABLES['HF_TOKEN']}" in hub.tokens
+
+
+@needs(*ENGINES)
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("baked")
+@pytest.mark.parametrize("one", BAKED, ids=lambda one: f"{one.name}-{one.target}")
+def test_weights_are_in_the_image_and_no_secret_is(one: Baked) -> None:
+    for model, role in ((WORDS, "transcriber"), (SPEAKERS, "diarizer")):
+        if model in one.models:
+            alone = (*CONTAINER, "--network", "none", one.image)
+            listed = run(*alone, "parley", "weights", "list", role)
+            (line,) = (line for line in listed.splitlines() if "image" in line)
+            assert "revision" in line
+    folders = {f"models--{model.replace('/', '--')}" for model in one.models}
+    # what is there is found, so would a secret be
+    assert held(one.image, {*folders, *SECRETS}) == folders
+
+
+@needs("orchestrator")
+def test_no_secret_is_in_the_image_without_an_engine() -> None:
+    assert held(image("orchestrator"), {"orchestrator/handler.py", *SECRETS}) == {
+        "orchestrator/handler.py"
     }
-    with local_hub(repositories={DIARIZER: files}) as hub:
-        baking = {"HF_TOKEN": secret, "HF_ENDPOINT": hub.url, "DIARIZER_MODEL": DIARIZER}
-        run(
-            *("docker/build.sh", "single:baked-diarizer"),
-            cwd=ROOT,
-            env={**os.environ, "TAG": TAG, **baking},
-        )
-        assert f"Bearer {secret}" in hub.tokens
-    baked = f"{image('single')}-baked-diarizer"
-    alone = (*CONTAINER, "--network", "none", "--env", f"PARLEY_DIARIZER_MODEL={DIARIZER}")
-    listed = run(*alone, baked, "parley", "weights", "list", "diarizer")
-    (line,) = (line for line in listed.splitlines() if "image" in line)
-    assert "revision" in line
-    assert not holds(baked, secret.encode())
-    assert holds(baked, folder.encode())  # so would a token be found
 
 
-def holds(image: str, text: bytes) -> bool:
-    """Whether a text is anywhere in an image: its history, its layers, what later ones hide."""
+def held(image: str, texts: Collection[str]) -> set[str]:
+    """Those texts that are anywhere in an image: its history, its layers, what later ones hide."""
+    sought = {text.encode(): text for text in texts}
+    longest = max(map(len, sought))
     command = ("podman", "save", image)
+    found: set[str] = set()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as saving:  # noqa: S603
         assert saving.stdout
-        end, found = b"", False
+        end = b""
         while piece := saving.stdout.read(1 << 20):
-            found = found or text in end + piece
-            end = piece[-len(text) :]
+            looked = end + piece
+            found |= {text for content, text in sought.items() if content in looked}
+            end = looked[-longest:]
     assert saving.returncode == 0
     return found
+
+
+# --- a registry
+
+
+@contextmanager
+def local_registry(folder: Path) -> Iterator[str]:
+    """Debian's packaged registry on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        host = f"localhost:{probe.getsockname()[1]}"
+    settings = folder / "registry.yml"
+    settings.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/blobs}}}}\n"
+        f"http: {{addr: {host}}}\nlog: {{level: error}}\n"
+    )
+    with subprocess.Popen(["docker-registry", "serve", str(settings)]) as serving:  # noqa: S603, S607
+        try:
+            yield host
+        finally:
+            serving.terminate()
+
+
+@needs("orchestrator")
+@pytest.mark.skipif(not shutil.which("docker-registry"), reason="apt-get install docker-registry")
+async def test_an_image_is_built_and_pushed_and_found(
+    tmp_path: Path,
+) -> None:
+    with local_registry(tmp_path) as host:
+        reference = f"{host}/somebody/parley-orchestrator:pushed"
+        async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+            while await is_there(reference, session=session) is None:  # until it listens
+                await asyncio.sleep(0.1)
+            assert await is_there(reference, session=session) is False
+        wanted = [("parley-orchestrator", "thin")]
+        build_and_push(wanted, registry=f"{host}/somebody", tag="pushed")
+        async with aiohttp.ClientSession() as session:
+            assert await is_there(reference, session=session) is True
+    run("podman", "rmi", reference)
+
+
+# --- deployments
+
+
+def containers() -> Images:
+    """Images as what they are, with as few rights as may be."""
+    place = ("--volume", "{mount}:/runpod-volume", "--network", "host", "{env}", "{image}")
+    return Images({f"parley-{name}": Image(command=(*CONTAINER, *STRICT, *place)) for name in ALL})
+
+
+@needs(*ALL)
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("baked")
+@pytest.mark.parametrize("shape", ["single", "split", "orch"])
+async def test_a_shape_is_deployed_out_of_containers(shape: Shape, tmp_path: Path) -> None:
+    store = model_store(tmp_path / "store")
+    setup = Setup(images=containers(), store=store)
+    logs = tmp_path / "logs"
+    nothing = Manifest(endpoints=())
+    async with local_runpod(nothing, logs=logs, api_key=KEY, setup=setup) as runpod:
+        outputs = await there_and_back(
+            runpod, shape, folder=tmp_path, IMAGE_REGISTRY="localhost", IMAGE_TAG=TAG
+        )
+    assert_without_secrets(outputs, logs)
