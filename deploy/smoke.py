@@ -17,9 +17,9 @@ from deploy.errors import (
     VariableInvalid,
 )
 from deploy.manifest import Manifest, Role, Shape
-from deploy.platform import Platform
-from deploy.prices import PriceList, Rate, of_an_hour, rates
+from deploy.platform import Offer, Platform
 from handlers.errors import DeadlineExceeded, ParleyError
+from handlers.prices import PriceList, Rate, of_an_hour, rates
 from handlers.replies import Reply
 from handlers.settings import SettingsError
 from orchestrator.client import AsyncClient
@@ -198,12 +198,20 @@ async def _rates(endpoint: Deployed, *, platform: Platform, listed: PriceList) -
     machines = endpoint.spec.machines
     if isinstance(machines, Gpu):
         offers = await platform.gpu_offers(min_cuda=machines.min_cuda, count=machines.count)
-        return rates(machines.pools, units=machines.count, offers=offers, listed=listed)
+        return rates(machines.pools, units=machines.count, catalog=_hourly(offers), listed=listed)
     found: list[Rate] = []
     for cpu in machines:
         offers = await platform.cpu_offers(vcpus=cpu.vcpus)
-        found += rates([cpu.flavor], units=cpu.vcpus, offers=offers, listed=listed)
+        catalog = _hourly(offers)
+        found += rates([cpu.flavor], units=cpu.vcpus, catalog=catalog, listed=listed)
     return found
+
+
+def _hourly(offers: Mapping[str, Offer]) -> dict[str, float]:
+    """What the catalog asks an hour, where it says it."""
+    return {
+        name: offer.dollars_per_hour for name, offer in offers.items() if offer.dollars_per_hour
+    }
 
 
 def _worker_seconds(shape: Shape, reply: Reply) -> dict[Role, float]:

@@ -22,7 +22,6 @@ from deploy.images import build_and_push, source_tag
 from deploy.manifest import EndpointTable, Manifest, Shape
 from deploy.manifest_file import FOLDER, read_manifest
 from deploy.plan import CreateEndpoint, Plan, RemoveEndpoint, UpdateEndpoint, plan, render, summary
-from deploy.prices import PriceList
 from deploy.registry import is_there
 from deploy.runpod import RunPod
 from deploy.runpod.wire import Wire
@@ -30,6 +29,7 @@ from deploy.secrets import is_reference
 from deploy.settings import Settings
 from deploy.wanted import Surroundings, aim, image_of, mine
 from deploy.warm import warm
+from handlers.prices import PriceList
 
 _UNFINISHED: Final = 1
 _YES: Final = "--yes"

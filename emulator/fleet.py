@@ -18,7 +18,7 @@ from emulator.manifest import EndpointSpec
 from emulator.process import WorkerProcess
 from emulator.queue import JobQueue
 from emulator.scaling import Load, wanted_workers
-from emulator.worker import Equipment, Worker, WorkerView
+from emulator.worker import Equipment, Life, Worker, WorkerView
 
 _log: Final = logging.getLogger(__name__)
 
@@ -56,10 +56,11 @@ class Fleet:
         equip: gives what a worker's process gets, by the worker's id.
         faults: what goes wrong.
         pace: how fast it acts.
+        lived: told of every worker that has ended.
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is one collaborator
         self,
         spec: EndpointSpec,
         queue: JobQueue,
@@ -67,6 +68,7 @@ class Fleet:
         equip: Callable[[str], Equipment],
         faults: Faults,
         pace: Pace | None = None,
+        lived: Callable[[Life], None] = lambda _life: None,
     ) -> None:
         self.spec = spec
         self.version = 1
@@ -74,6 +76,7 @@ class Fleet:
         self._equip = equip
         self._faults = faults
         self._pace = pace or Pace()
+        self._lived = lived
         self._workers: dict[str, Worker] = {}
         self._crashed: list[Worker] = []
         self._troubled = asyncio.Event()
@@ -288,7 +291,11 @@ class Fleet:
             log=worker.equipment.log,
             guard=self._guard,
         )
-        status = await worker.process.ended()
+        began = time.time()
+        try:
+            status = await worker.process.ended()
+        finally:
+            self._lived(Life(self.spec.id, began, time.time()))
         worker.reason = worker.reason or f"ended with status {status}"
 
     def _stop(self, worker: Worker) -> None:

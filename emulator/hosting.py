@@ -1,14 +1,14 @@
 """Endpoints that come and go: each with a queue, a fleet, and a place on the status page."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emulator.fleet import Fleet, Pace
 from emulator.manifest import EndpointSpec
 from emulator.platform import LocalPlatform
 from emulator.status import Status
-from emulator.worker import Equipment, WorkerView
+from emulator.worker import Equipment, Life, WorkerView
 
 
 class Hosting:
@@ -38,6 +38,7 @@ class Hosting:
         self._pace = pace
         self._settings: dict[str, Mapping[str, str]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._lives: list[Life] = []
 
     async def open(self, spec: EndpointSpec, settings: Mapping[str, str]) -> None:
         """Run an endpoint.
@@ -55,6 +56,7 @@ class Hosting:
             equip=lambda worker: self._equipment(spec.id, worker),
             faults=self._platform.faults,
             pace=self._pace,
+            lived=self._lives.append,
         )
         self.fleets[spec.id] = fleet
         self.statuses[spec.id] = Status(fleet, queue, logs=self._logs / spec.id)
@@ -86,6 +88,10 @@ class Hosting:
     def workers(self, endpoint: str) -> tuple[WorkerView, ...]:
         """Give an endpoint's workers; those that crashed are among them."""
         return self.fleets[endpoint].workers
+
+    def lives(self) -> Sequence[Life]:
+        """Give the workers that have ended, of all endpoints there were."""
+        return self._lives
 
     def log(self, endpoint: str, worker: str) -> Path | None:
         """Give the log of a worker that runs or ran; None where there is none."""

@@ -52,6 +52,15 @@ class WorkerView:
     version: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A worker's process that has ended; times are in seconds since the epoch."""
+
+    endpoint: str
+    began: float
+    ended: float
+
+
 @dataclass(eq=False, slots=True)
 class Worker:
     """What its fleet knows about a worker."""

@@ -10,7 +10,16 @@ from handlers.diarizer import Diarizer, SpeakerCount
 from handlers.errors import EngineCrashed, ParleyError
 from handlers.progress import Phase, Progress, Step, ignore
 from handlers.segments import build_transcript, relabel
-from handlers.timeline import AudioFacts, Diarization, Model, Report, Transcript, Transcription
+from handlers.timeline import (
+    AudioFacts,
+    Diarization,
+    Machine,
+    Model,
+    Report,
+    Spent,
+    Transcript,
+    Transcription,
+)
 from handlers.transcriber import Transcriber
 
 Audio = TypeVar("Audio")
@@ -50,6 +59,8 @@ class Conversation:
             endpoint reports of its phase `fetch`.
         warnings: what a reader should know about the answer.
         audio: the recording, where an endpoint opened it.
+        spent: what the workers of endpoints gave, by role.
+        machine: what the engines run on, where they are of this process.
 
     """
 
@@ -59,6 +70,8 @@ class Conversation:
     seconds: dict[str, float]
     warnings: tuple[str, ...]
     audio: AudioFacts | None = None
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    machine: Machine | None = None
 
 
 async def transcribe_conversation(
@@ -113,6 +126,8 @@ async def transcribe_conversation(
         seconds=clock.seconds | _seconds(reports),
         warnings=_warnings(transcription, diarization, lost, reports.values()),
         audio=next((report.audio for report in reports.values()), None),
+        spent={role: own for report in reports.values() for role, own in report.spent.items()},
+        machine=transcription.machine or (diarization.machine if diarization else None),
     )
 
 

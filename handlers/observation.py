@@ -91,7 +91,7 @@ class Observer:
             raise ValueError(misfit)
         self._network = VoiceNetwork(pipeline._embedding, precision=precision)  # noqa: SLF001
         own = (int(pipeline.segmentation_batch_size), int(pipeline.embedding_batch_size))
-        on_cpu = self._segmentation.device.type == "cpu"
+        on_cpu = self.device.type == "cpu"
         self._segmented, self._embedded = _CPU_BATCHES if on_cpu else own
         self._team = Team("observer", size=cores() if on_cpu else 1)
         self._silent: Embeddings | None = None
@@ -124,6 +124,11 @@ class Observer:
         count = count_speakers(masks, chunks=chunks, frames=frames)
         embeddings = (yield from self._embed(samples, masks, told)) if count.any() else None
         return Observation(masks, chunks, frames, count, embeddings)
+
+    @property
+    def device(self) -> Any:  # noqa: ANN401
+        """Where the networks are, a `torch.device`."""
+        return self._segmentation.device
 
     def rehearse(self) -> None:
         """Run both networks on batches of the largest size, so that no recording is the first."""
@@ -165,7 +170,7 @@ class Observer:
         heard = samples[begin : begin + length]
         stretch = np.zeros(length, dtype=np.float32)
         stretch[: len(heard)] = heard
-        moved = torch.from_numpy(stretch).to(self._segmentation.device)
+        moved = torch.from_numpy(stretch).to(self.device)
         return moved.unfold(0, self._window, self._hop).unsqueeze(1)
 
     def _segment(self, samples: Samples, told: Told) -> Generator[None, None, Masks]:

@@ -21,7 +21,7 @@ from handlers.prepared import is_prepared
 from handlers.progress import Progress, Step
 from handlers.settings import Precision, Settings
 from handlers.timeline import Model, Transcription, Word
-from handlers.torch_device import pick_device, typed_load
+from handlers.torch_device import machine_of, pick_device, typed_load
 from handlers.weights import Weights, find_weights
 from handlers.word_decoder import Stretch, WordDecoder
 
@@ -61,6 +61,7 @@ class ParakeetTranscriber:
         """Take a loaded model, and the thread that it was loaded on."""
         self._engine = engine
         self._model = model
+        self._machine = machine_of(engine.device)
         self._settings = settings
         self._decoder = WordDecoder(engine)
         self._batcher = Batcher(
@@ -99,7 +100,11 @@ class ParakeetTranscriber:
         words = await hearing.words(progress, ahead=_AHEAD * self._settings.window_batch)
         progress(Step("transcribe", 1.0))
         return Transcription(
-            tuple(words), language=spoken, model=self._model, warnings=hearing.warnings
+            tuple(words),
+            language=spoken,
+            model=self._model,
+            warnings=hearing.warnings,
+            machine=self._machine,
         )
 
     def warm_up(self) -> None:

@@ -23,7 +23,7 @@ from handlers.observation import Observation, Observer
 from handlers.progress import Progress, Step
 from handlers.settings import DiarizerPrecision, DiarizerProfile, Settings
 from handlers.timeline import Diarization, Model, Turn, milliseconds
-from handlers.torch_device import pick_device, typed_failures, typed_load
+from handlers.torch_device import machine_of, pick_device, typed_failures, typed_load
 from handlers.weights import Weights, find_weights
 from handlers.windows import is_silent
 
@@ -78,6 +78,7 @@ class PyannoteDiarizer:
         self._observer = Observer(pipeline, precision=precision, step=step)
         self._pipeline = pipeline
         self._model = model
+        self._machine = machine_of(self._observer.device)
         said = {_FAST: profile == "fast", _MIXED: precision == "mixed"}
         self._warnings = tuple(warning for warning, on in said.items() if on)
         self._networks = thread or ModelThread("diarizer")
@@ -95,21 +96,21 @@ class PyannoteDiarizer:
         silent = audio.duration < SHORTEST_SECONDS or await asyncio.to_thread(
             is_silent, audio.samples, sample_rate=audio.sample_rate
         )
-        found = Diarization(model=self._model, warnings=self._warnings)
+        found = Diarization()
         if not silent:
             observation = await self._networks.in_turns(
                 lambda check: self._observe(audio, progress, check)
             )
             found = await self._clustering.run(lambda _check: self._conclude(observation, speakers))
         progress(Step("diarize", 1.0))
-        return found
+        return replace(found, model=self._model, warnings=self._warnings, machine=self._machine)
 
     def warm_up(self) -> None:
         """Run both networks on noise, so that no job meets a first time.
 
         On a GPU they get their largest batches, and two made-up speakers are told apart.
         """
-        planned = self._pipeline.device.type == "cuda"
+        planned = self._observer.device.type == "cuda"
         with typed_failures("diarizer", advice="Lower the pipeline's batch sizes"), _exact():
             if not planned:
                 self._observer.introduce()
@@ -136,7 +137,7 @@ class PyannoteDiarizer:
     def _conclude(self, observation: Observation, speakers: SpeakerCount) -> Diarization:
         with typed_failures("diarizer", advice=_ADVICE):
             output = conclude(observation, pipeline=self._pipeline, speakers=speakers)
-        return replace(_read(output), model=self._model, warnings=self._warnings)
+        return _read(output)
 
 
 def load_pyannote(settings: Settings) -> PyannoteDiarizer:

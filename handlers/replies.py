@@ -2,7 +2,9 @@
 
 import math
 import time
-from typing import Any
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
@@ -17,17 +19,79 @@ from handlers.timeline import (
     Report,
     Segment,
     Speaker,
+    Spent,
     Transcript,
     Turn,
     Word,
 )
 
+_USAGE_DIGITS: Final = 9
+"""After the point: dollars of a job are small."""
+
 
 class Usage(BaseModel):
-    """What the job took."""
+    """What the job took, and what that costs."""
+
+    model_config = ConfigDict(frozen=True)
 
     audio_seconds: float
     processing_seconds: float = Field(description="By the clock, from taking the job to the reply.")
+    finished: datetime | None = Field(default=None, description="UTC.")
+    worker_seconds: float | None = Field(
+        default=None,
+        description="Of all workers that had the job, added up. While a worker had n jobs, each "
+        "second counts as an nth. Starts and idle seconds, which are billed too, are not in it, "
+        "nor what attempts took that failed.",
+    )
+    cost_dollars: float | None = Field(
+        default=None,
+        description="Estimate for `worker_seconds`; null where the price of a worker is not known.",
+    )
+    cost_basis: str = Field(
+        default="unknown: the worker is of an older version",
+        description="Which prices it is made of and of which day, or why it is not known.",
+    )
+    workers: dict[str, Spent] = Field(
+        default_factory=dict,
+        description="By role, `single`, or `transcription`, `diarization` and `orchestrator`: what "
+        "its worker gave, on which machine, and its cost where that is known.",
+    )
+
+    @classmethod
+    def of(cls, audio: AudioFacts, *, seconds: float) -> Self:
+        """Of a job that is done now, and took so many seconds by the clock."""
+        return cls(
+            audio_seconds=round(audio.seconds, 3),
+            processing_seconds=round(seconds, 3),
+            finished=datetime.now(UTC).replace(microsecond=0),
+        )
+
+    def charged(self, workers: Mapping[str, Spent]) -> Self:
+        """The same with what further workers gave, by role."""
+        spent = {**self.workers, **workers}
+        if not spent:
+            return self
+        costs = {role: own.cost_dollars for role, own in spent.items()}
+        known = [cost for cost in costs.values() if cost is not None]
+        return self.model_copy(
+            update={
+                "worker_seconds": round(sum(own.worker_seconds for own in spent.values()), 3),
+                "cost_dollars": (
+                    round(sum(known), _USAGE_DIGITS) if len(known) == len(costs) else None
+                ),
+                "cost_basis": _basis(spent),
+                "workers": spent,
+            }
+        )
+
+
+def _basis(spent: Mapping[str, Spent]) -> str:
+    """Why there is a cost, or none, in one text."""
+    if len(spent) == 1:
+        return next(iter(spent.values())).cost_basis
+    told = "; ".join(f"{role}: {own.cost_basis}" for role, own in spent.items())
+    lacking = [role for role, own in spent.items() if own.cost_dollars is None]
+    return f"unknown for lack of {' and '.join(lacking)}; {told}" if lacking else told
 
 
 class AnyReply(BaseModel):
@@ -42,6 +106,10 @@ class AnyReply(BaseModel):
     cold_start: ColdStart | None = Field(
         default=None, description="Of the worker, with the first job that it did."
     )
+
+    def charged(self, role: str, spent: Spent) -> Self:
+        """The same with what a further worker gave."""
+        return self.model_copy(update={"usage": self.usage.charged({role: spent})})
 
     def body(self) -> dict[str, Any]:
         """The reply ready for JSON. Of hours it takes a while: not for the event loop."""
@@ -112,9 +180,10 @@ class Reply(AnyReply):
     )
 
     def body(self) -> dict[str, Any]:
-        """The reply ready for JSON, numbers rounded to thousandths."""
-        body: dict[str, Any] = _rounded(super().body())
-        return body
+        """The reply ready for JSON, numbers rounded to thousandths, those of its cost less."""
+        full = super().body()
+        body: dict[str, Any] = _rounded(full)
+        return body | {"usage": _rounded(full["usage"], digits=_USAGE_DIGITS)}
 
 
 class LargeReply(BaseModel):
@@ -169,7 +238,7 @@ def compose(
         audio=report.audio,
         models=conversation.models,
         timings=timings,
-        usage=Usage(audio_seconds=report.audio.seconds, processing_seconds=now - began),
+        usage=Usage.of(report.audio, seconds=now - began).charged(conversation.spent),
         warnings=(*report.warnings, *conversation.warnings),
     )
 
@@ -181,11 +250,11 @@ def _without_words(transcript: Transcript) -> tuple[Segment, ...]:
     )
 
 
-def _rounded(value: Any) -> Any:  # noqa: ANN401
+def _rounded(value: Any, *, digits: int = 3) -> Any:  # noqa: ANN401
     if isinstance(value, float):
-        return round(value, 3) if math.isfinite(value) else None
+        return round(value, digits) if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: _rounded(item, digits=digits) for key, item in value.items()}
     if isinstance(value, list):
-        return [_rounded(item) for item in value]
+        return [_rounded(item, digits=digits) for item in value]
     return value

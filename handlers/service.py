@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from handlers.audio import Recording, open_audio
 from handlers.audio.scratch import new_folder
@@ -15,6 +15,7 @@ from handlers.conversation import transcribe_conversation
 from handlers.diarizer import Diarizer, SpeakerCount
 from handlers.errors import ModelError
 from handlers.jobs import AudioJob, DiarizationJob, Job, TranscriptionJob, read_job
+from handlers.metering import Meter, charged
 from handlers.progress import Phase, Progress, Step
 from handlers.replies import DiarizationReply, TranscriptionReply, Usage, compose
 from handlers.settings import Settings
@@ -92,6 +93,7 @@ class ConversationService:
         self._transcriber = transcriber
         self._diarizer = diarizer
         self._settings = settings
+        self._meter = Meter()
 
     def warm(self) -> list[ModelError]:
         """Load both engines at the same time before the first job; jobs are told what fails."""
@@ -124,19 +126,24 @@ class ConversationService:
         """
         began = time.monotonic()
         job = read_job(raw, Job)
-        async with _opened(job, settings=self._settings, progress=progress) as recording:
-            transcriber, diarizer = await asyncio.to_thread(self._engines, job)
-            conversation = await transcribe_conversation(
-                recording,
-                transcriber=transcriber,
-                diarizer=diarizer,
-                options=job.options,
-                progress=progress,
-            )
-        report = _report(recording)
-        body = await asyncio.to_thread(
-            lambda: compose(job, conversation, report=report, began=began).body()
-        )
+        with self._meter.job() as taken:
+            async with _opened(job, settings=self._settings, progress=progress) as recording:
+                transcriber, diarizer = await asyncio.to_thread(self._engines, job)
+                conversation = await transcribe_conversation(
+                    recording,
+                    transcriber=transcriber,
+                    diarizer=diarizer,
+                    options=job.options,
+                    progress=progress,
+                )
+            report = _report(recording)
+
+            def composed() -> dict[str, Any]:
+                reply = compose(job, conversation, report=report, began=began)
+                spent = charged(taken(), machine=conversation.machine, settings=self._settings)
+                return reply.charged("single", spent).body()
+
+            body = await asyncio.to_thread(composed)
         progress(Step("format", 1.0))
         return body
 
@@ -144,9 +151,12 @@ class ConversationService:
 class _EngineService(Generic[Engine]):
     """What the services of one engine share."""
 
+    _role: ClassVar[str]
+
     def __init__(self, engine: Resident[Engine], *, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
+        self._meter = Meter()
 
     def warm(self) -> list[ModelError]:
         """Load the engine before the first job; what fails is left to the jobs."""
@@ -162,24 +172,27 @@ class _EngineService(Generic[Engine]):
     ) -> tuple[Found, dict[str, Any]]:
         """Open a job's audio and let the engine work on it; what it found, and what went beside."""
         began = time.monotonic()
-        async with _opened(job, settings=self._settings, progress=progress) as recording:
-            engine = await asyncio.to_thread(self._engine.get)
-            ready = time.monotonic()
-            found = await work(engine, recording)
-        now, report = time.monotonic(), _report(recording)
-        spent = {**report.seconds, phase: now - ready, "total": now - began}
+        with self._meter.job() as taken:
+            async with _opened(job, settings=self._settings, progress=progress) as recording:
+                engine = await asyncio.to_thread(self._engine.get)
+                ready = time.monotonic()
+                found = await work(engine, recording)
+            now, report = time.monotonic(), _report(recording)
+            spent = charged(taken(), machine=found.machine, settings=self._settings)
+        timings = {**report.seconds, phase: now - ready, "total": now - began}
+        usage = Usage.of(report.audio, seconds=now - began).charged({self._role: spent})
         return found, {
             "audio": report.audio,
-            "timings": {name: round(seconds, 3) for name, seconds in spent.items()},
-            "usage": Usage(
-                audio_seconds=report.audio.seconds, processing_seconds=round(now - began, 3)
-            ),
+            "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
+            "usage": usage,
             "warnings": (*report.warnings, *found.warnings),
         }
 
 
 class TranscriptionService(_EngineService[Transcriber[Recording]]):
     """Answers jobs with the words alone."""
+
+    _role = "transcription"
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
         """Answer the `input` of a job with a `TranscriptionReply` ready for JSON.
@@ -205,6 +218,8 @@ class TranscriptionService(_EngineService[Transcriber[Recording]]):
 
 class DiarizationService(_EngineService[Diarizer[Recording]]):
     """Answers jobs with the turns alone."""
+
+    _role = "diarization"
 
     async def answer(self, raw: Any, progress: Progress) -> dict[str, Any]:  # noqa: ANN401
         """Answer the `input` of a job with a `DiarizationReply` ready for JSON.

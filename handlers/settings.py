@@ -56,6 +56,11 @@ class Settings(BaseSettings):
 
     concurrency: int = Field(default=1, ge=1, le=1000)
     """Jobs that one worker takes at once."""
+    price_per_second: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Dollars that a second of this worker costs, for the estimates in replies: instead of the
+    published price of its GPU, and where none is published, as for CPU workers."""
+    own_endpoint: str | None = Field(default=None, validation_alias="RUNPOD_ENDPOINT_ID")
+    """RUNPOD_ENDPOINT_ID: set by the platform; replies name it, and no endpoint calls itself."""
     diarizer_precision: DiarizerPrecision = "exact"
     """`mixed` embeds voices in bfloat16: faster where the device has it, and the answer may change
     a little; replies then say so."""

@@ -1,6 +1,6 @@
 """What is said, by whom, when: frozen values. Times are seconds from the start of the audio."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -94,6 +94,49 @@ class AudioFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """What a worker runs on.
+
+    Attributes:
+        gpu: the name that its driver gives it, such as `NVIDIA L4`; None without a GPU.
+        count: how many GPUs the worker has.
+
+    """
+
+    gpu: str | None = None
+    count: int = 1
+
+    def __str__(self) -> str:
+        """Name it for a reader."""
+        if self.gpu is None:
+            return "CPU"
+        return self.gpu if self.count == 1 else f"{self.count} x {self.gpu}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one worker gave to a job, and what that costs.
+
+    Attributes:
+        worker_seconds: of the worker; while it had n jobs, an nth of each second. Its start and
+            its idle seconds are not among them.
+        machine: its GPU's name, or `CPU`; None where it is not known.
+        dollars_per_second: what a second of the whole worker costs, where that is known.
+        cost_dollars: of `worker_seconds`, where that is known.
+        cost_basis: whose price that is and of which day, or why there is none.
+        endpoint: RunPod's id of the endpoint whose worker it is, where the worker knows it.
+
+    """
+
+    worker_seconds: float
+    machine: str | None = None
+    dollars_per_second: float | None = None
+    cost_dollars: float | None = None
+    cost_basis: str = ""
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What an endpoint tells of its work beside the answer.
 
@@ -101,12 +144,14 @@ class Report:
         audio: the recording as the endpoint's worker opened it.
         seconds: of each phase there, and `delay`, from asking to a worker's taking the job.
         warnings: what was wrong with the audio and could be helped.
+        spent: what its worker gave, by the endpoint's role.
 
     """
 
     audio: AudioFacts
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    spent: Mapping[str, Spent] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +164,7 @@ class Transcription:
         model: what found the words.
         report: where it came from an endpoint.
         warnings: what a reader should know about the words, in sentences.
+        machine: what the engine runs on, where it is of this process.
 
     """
 
@@ -127,6 +173,7 @@ class Transcription:
     model: Model | None = None
     report: Report | None = None
     warnings: tuple[str, ...] = ()
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +187,7 @@ class Diarization:
         model: what found the turns.
         report: where it came from an endpoint.
         warnings: what a reader should know about the answer.
+        machine: what the engine runs on, where it is of this process.
 
     """
 
@@ -149,6 +197,7 @@ class Diarization:
     model: Model | None = None
     report: Report | None = None
     warnings: tuple[str, ...] = ()
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from handlers.errors import EngineCrashed, ModelBroken, OutOfMemory, ParleyError
+from handlers.timeline import Machine
 
 # torch tells these apart by text alone: both are plain RuntimeErrors on some devices
 _NO_MEMORY: Final = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -18,6 +19,18 @@ def pick_device(choice: str) -> str:
     if choice == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return choice
+
+
+def machine_of(device: Any) -> Machine:  # noqa: ANN401
+    """What a worker runs on that has an engine at this `torch.device`.
+
+    A GPU may be one of several; then the worker has, and costs, all of them.
+    """
+    import torch  # noqa: PLC0415
+
+    if device.type != "cuda":
+        return Machine()
+    return Machine(gpu=torch.cuda.get_device_name(device), count=torch.cuda.device_count())
 
 
 @contextmanager

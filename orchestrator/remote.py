@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,7 +13,7 @@ from handlers.jobs import DiarizationJob, TranscriptionJob
 from handlers.progress import PHASES, Phase, Progress, Step, ignore
 from handlers.replies import AnyReply, DiarizationReply, TranscriptionReply
 from handlers.sources import AudioSource
-from handlers.timeline import Diarization, Report, Transcription
+from handlers.timeline import Diarization, Report, Spent, Transcription
 from orchestrator.endpoint import Endpoint, Result, Update
 from orchestrator.results import resolve
 
@@ -51,6 +51,8 @@ class _RemoteEngine:
 
     """
 
+    _role: ClassVar[str]
+
     def __init__(self, endpoint: Endpoint, *, ends: Ends, shared: Progress = ignore) -> None:
         self._endpoint = endpoint
         self._ends = ends
@@ -61,11 +63,13 @@ class _RemoteEngine:
     ) -> tuple[SomeReply, Report]:
         told = steps(own=progress, shared=self._shared)
         result, reply = await ask(self._endpoint, asked, kind=kind, ends=self._ends, progress=told)
-        return reply, _report(reply, result)
+        return reply, _report(reply, result, role=self._role)
 
 
 class RemoteTranscriber(_RemoteEngine):
     """An endpoint of the kind `handlers.transcription`."""
+
+    _role = "transcription"
 
     async def transcribe(
         self, audio: AudioSource, *, language: str | None, progress: Progress
@@ -84,6 +88,8 @@ class RemoteTranscriber(_RemoteEngine):
 
 class RemoteDiarizer(_RemoteEngine):
     """An endpoint of the kind `handlers.diarization`."""
+
+    _role = "diarization"
 
     async def diarize(
         self, audio: AudioSource, *, speakers: SpeakerCount, progress: Progress
@@ -197,8 +203,15 @@ def _reader(progress: Progress) -> Callable[[Update], None]:
     return read
 
 
-def _report(reply: AnyReply, result: Result) -> Report:
+def _report(reply: AnyReply, result: Result, *, role: str) -> Report:
     seconds = {"delay": result.delay, **reply.timings}
     if reply.cold_start:
         seconds["cold_start"] = reply.cold_start.seconds
-    return Report(audio=reply.audio, seconds=seconds, warnings=reply.warnings)
+    usage = reply.usage
+    untold = Spent(worker_seconds=usage.processing_seconds, cost_basis=usage.cost_basis)
+    return Report(
+        audio=reply.audio,
+        seconds=seconds,
+        warnings=reply.warnings,
+        spent={role: usage.workers.get(role, untold)},
+    )

@@ -10,7 +10,9 @@ import aiohttp
 from handlers.bucket import Bucket
 from handlers.errors import EndpointNotConfigured, ModelError
 from handlers.jobs import Job, read_job
+from handlers.metering import Meter, charged
 from handlers.progress import Progress
+from handlers.timeline import Machine
 from orchestrator.endpoint import Endpoint
 from orchestrator.fanout import Fanout
 from orchestrator.settings import OrchestratorSettings
@@ -25,6 +27,7 @@ class OrchestratorService:
         self._settings = settings
         self._bucket = bucket
         self._fanout: Fanout | None = None
+        self._meter = Meter()
 
     def warm(self) -> Sequence[ModelError]:
         """Nothing is loaded; a session belongs to the event loop of the jobs."""
@@ -47,8 +50,10 @@ class OrchestratorService:
         # with a bucket, hundreds of recordings need not stay in memory while their jobs wait
         del job
         raw.update(_NO_AUDIO)
-        reply = await work
-        return await asyncio.to_thread(reply.body)
+        with self._meter.job() as taken:
+            reply = await work
+            spent = charged(taken(), machine=Machine(), settings=self._settings)
+        return await asyncio.to_thread(reply.charged("orchestrator", spent).body)
 
     def _connect(self) -> Fanout:
         settings = self._settings

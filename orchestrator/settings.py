@@ -28,8 +28,6 @@ class OrchestratorSettings(CallerSettings):
 
     concurrency: int = Field(default=200, ge=1, le=1000)
     """Jobs that one worker takes at once: it only waits for others."""
-    own_endpoint: str | None = Field(default=None, validation_alias="RUNPOD_ENDPOINT_ID")
-    """RUNPOD_ENDPOINT_ID: set by the platform; the orchestrator does not call itself."""
     job_seconds: float = Field(default=3600, gt=0)
     """Deadline of a job, its waiting for GPU workers included; the endpoint's own execution
     timeout must be longer, or it ends the job first."""

@@ -36,13 +36,14 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A recording whose transcript was written."""
+    """A recording whose transcript was written; `dollars` where the reply knows what it cost."""
 
     files: Sequence[str]
     audio_seconds: float
     speakers: int
     seconds: float
     warnings: Sequence[str]
+    dollars: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,7 @@ class Batch:
             speakers=len(reply.speakers),
             seconds=time.monotonic() - began,
             warnings=reply.warnings,
+            dollars=reply.usage.cost_dollars,
         )
 
 

@@ -196,7 +196,13 @@ def _count(outcomes: Mapping[Recording, Outcome], total: int) -> str:
         "failed": kinds.count(Failed),
         "not finished": total - len(kinds),
     }
-    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    counted = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    costs = [outcome.dollars for outcome in outcomes.values() if isinstance(outcome, Done)]
+    known = [cost for cost in costs if cost is not None]
+    if not known:
+        return counted
+    some = "" if len(known) == len(costs) else f" for {len(known)} of them"
+    return f"{counted}; about {dollars(sum(known))}{some}, starts and idle workers not counted"
 
 
 def _line(recording: Recording, outcome: Outcome) -> Text:
@@ -204,9 +210,10 @@ def _line(recording: Recording, outcome: Outcome) -> Text:
         case Done():
             many = "" if outcome.speakers == 1 else "s"
             facts = f"{_clock(outcome.audio_seconds)} of audio, {outcome.speakers} speaker{many}"
+            cost = "" if outcome.dollars is None else f", about {dollars(outcome.dollars)}"
             line = Text.assemble(
                 ("done     ", "green"),
-                f"{recording.shown}: {facts}, in {_clock(outcome.seconds)}: ",
+                f"{recording.shown}: {facts}, in {_clock(outcome.seconds)}{cost}: ",
                 ", ".join(outcome.files),
             )
             for warning in outcome.warnings:
@@ -219,6 +226,11 @@ def _line(recording: Recording, outcome: Outcome) -> Text:
         case Failed():
             line = Text.assemble(("failed   ", "red"), f"{recording.shown}: {outcome.code}")
     return line
+
+
+def dollars(amount: float) -> str:
+    """Money with as many digits as tell something: a job costs parts of a cent."""
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.2g}"
 
 
 def _fit(name: str) -> str:

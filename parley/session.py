@@ -70,7 +70,7 @@ def carry_out(work: Work, *, quiet: bool, verbose: bool, connect: Connect = conn
         client = connect(work.target)
     with screen:
         batch = Batch(store=work.store, display=screen)
-        caught = asyncio.run(_until_interrupted(_run(batch, client, work), say=screen.say))
+        caught = asyncio.run(until_interrupted(_run(batch, client, work), say=screen.say))
     summarise(batch.outcomes, total=total, console=console, quiet=quiet, verbose=verbose)
     if caught is not None:
         return 128 + caught
@@ -82,7 +82,7 @@ async def _run(batch: Batch, client: AbstractAsyncContextManager[Transcribes], w
         await batch.run(work.recordings, work.request, client=opened)
 
 
-async def _until_interrupted(
+async def until_interrupted(
     work: Coroutine[None, None, None], *, say: Callable[[str], None]
 ) -> signal.Signals | None:
     """Do the work; the first SIGINT or SIGTERM cancels it, and is returned.

@@ -8,12 +8,20 @@ import pytest
 
 from deploy.apply import apply
 from deploy.manifest import SHAPES, Manifest, Shape
-from deploy.prices import PriceList
 from deploy.smoke import RUNPOD, Target, cost, excerpt, guide, origins
+from handlers.prices import PriceList, Storage
 from handlers.replies import Reply
 from tests.deployments import Account, manifest_of, surroundings
 
-LISTED = PriceList(dollars_per_second={}, source="https://example.com", day=date(2026, 6, 8))
+LISTED = PriceList(
+    pools={},
+    storage=Storage(
+        volume_gb_month=0.07,
+        disk_gb_month=0.1,
+        source="https://example.com",
+        day=date(2026, 6, 8),
+    ),
+)
 
 
 def reply(**changes: Any) -> Reply:

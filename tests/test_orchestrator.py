@@ -25,7 +25,11 @@ ANSWER_SECONDS = 60
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def runpod(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalRunPod]:
     logs = tmp_path_factory.mktemp("logs")
-    settings = {"PARLEY_JOB_SECONDS": "30", "PARLEY_PROGRESS_INTERVAL_SECONDS": "0.1"}
+    settings = {
+        "PARLEY_JOB_SECONDS": "30",
+        "PARLEY_PROGRESS_INTERVAL_SECONDS": "0.1",
+        "PARLEY_PRICE_PER_SECOND": "0.0001",
+    }
     async with local_runpod(stub_set(settings=settings), logs=logs) as running:
         yield running
 
@@ -68,6 +72,19 @@ async def test_both_endpoints_are_asked_at_the_same_moment(runpod: LocalRunPod) 
     (turns,) = await ended(runpod, DIARIZATION, jobs=1)
     assert words.input["audio_url"] == turns.input["audio_url"]
     assert abs(words.submitted - turns.submitted) < 0.5
+
+
+async def test_it_adds_its_own_seconds_to_what_the_endpoints_say(runpod: LocalRunPod) -> None:
+    """The stubs answer as workers of an older version: what they cost nobody knows."""
+    job = await final(submit(runpod, url=recording(seconds=1.0)))
+    usage = job.output["usage"]
+    assert list(usage["workers"]) == ["transcription", "diarization", "orchestrator"]
+    own = usage["workers"]["orchestrator"]
+    assert own["machine"] == "CPU"
+    assert own["endpoint"] == ORCHESTRATOR
+    assert own["cost_dollars"] == pytest.approx(0.0001 * own["worker_seconds"], abs=1e-7)
+    assert usage["cost_dollars"] is None
+    assert usage["cost_basis"].startswith("unknown for lack of transcription and diarization; ")
 
 
 async def test_without_speakers_the_diarizer_is_not_asked(runpod: LocalRunPod) -> None:

@@ -64,6 +64,20 @@ async def test_the_three_shapes_give_the_same_transcript(runpod: LocalRunPod) ->
     assert len(replies["single"].speakers) == 3
     assert told(replies["split"]) == told(replies["single"])
     assert told(replies["orch"]) == told(replies["single"])
+    both = ["transcription", "diarization"]
+    for shape, roles in (
+        ("single", ["single"]),
+        ("split", both),
+        ("orch", [*both, "orchestrator"]),
+    ):
+        usage = replies[shape].usage
+        assert list(usage.workers) == roles
+        assert usage.worker_seconds == pytest.approx(
+            sum(spent.worker_seconds for spent in usage.workers.values()), abs=0.01
+        )
+        assert all(spent.machine == "CPU" for spent in usage.workers.values())
+        assert usage.cost_dollars is None  # RunPod publishes no price of CPU workers
+        assert "PARLEY_PRICE_PER_SECOND" in usage.cost_basis
 
 
 async def test_a_local_file_goes_to_both_branches(runpod: LocalRunPod) -> None:

@@ -1,14 +1,16 @@
 """The management API as a whole, put together."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
 from emulator.faults import Faults
 from emulator.limits import Limits
 from emulator.management.account import Account
+from emulator.management.billing import Billing
 from emulator.management.endpoints import Endpoints, Host
 from emulator.management.gate import Gate
 from emulator.management.graph import GraphApi
@@ -16,6 +18,7 @@ from emulator.management.images import OWN, Images, read_images
 from emulator.management.mounts import Mounts
 from emulator.management.rest import RestApi
 from emulator.management.stock import Stock
+from emulator.worker import Life
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,13 @@ class Setup:
     images: Images = field(default_factory=lambda: read_images(OWN))
     store: Path | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class BilledHost(Host, Protocol):
+    """Whoever runs endpoints, and knows for how long."""
+
+    def lives(self) -> Sequence[Life]:
+        """Give the workers that have ended, of all endpoints there were."""
 
 
 class ManagementApi:
@@ -51,7 +61,7 @@ class ManagementApi:
 
     def __init__(  # noqa: PLR0913  each is one collaborator
         self,
-        host: Host,
+        host: BilledHost,
         *,
         setup: Setup,
         account: Account,
@@ -77,6 +87,7 @@ class ManagementApi:
             endpoints,
             mounts=mounts,
             stock=Stock(faults),
+            billing=Billing(account, lives=host.lives),
             gate=gate,
             base_url=base_url,
         )

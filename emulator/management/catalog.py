@@ -133,6 +133,16 @@ DATA_CENTERS: Final = {
 _VCPU_PRICE: Final = 0.03
 
 
+def gpu_price(pool: str) -> float | None:
+    """Dollars an hour of one GPU, where that is published."""
+    return _POOLS[pool][0]
+
+
+def cpu_price() -> float:
+    """Dollars an hour of one vCPU, of any flavor."""
+    return _VCPU_PRICE
+
+
 def types_in(pools: Collection[str]) -> list[str]:
     """Give the ids of the GPU types of some pools."""
     return [gpu.id for gpu in GPUS if gpu.pool in pools]

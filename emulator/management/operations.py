@@ -9,7 +9,7 @@ REST: Final = (
     *("listNetworkVolumes", "createNetworkVolume", "getNetworkVolume", "updateNetworkVolume"),
     *("deleteNetworkVolume", "listRegistries", "createRegistry", "getRegistry", "deleteRegistry"),
     *("listGpuTypes", "getGpuType", "listCpuTypes", "getCpuType"),
-    *("listDataCenters", "getDataCenter"),
+    *("listDataCenters", "getDataCenter", "listServerlessBilling"),
 )
 GRAPHQL: Final = (
     *("myself", "gpuTypes", "serverlessGpuPools"),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from emulator.management import catalog, schemas, views
 from emulator.management.account import Account
+from emulator.management.billing import Billing
 from emulator.management.endpoints import Endpoints
 from emulator.management.gate import Gate, read_body
 from emulator.management.intake import changed, changed_template, endpoint_from, template_from
@@ -32,6 +33,7 @@ class RestApi:
         endpoints: run.
         mounts: hold what is on volumes.
         stock: which pools are empty.
+        billing: what endpoints cost.
         gate: lets callers in.
         base_url: gives the address of the job API, once it is known.
 
@@ -44,6 +46,7 @@ class RestApi:
         *,
         mounts: Mounts,
         stock: Stock,
+        billing: Billing,
         gate: Gate,
         base_url: Callable[[], str],
     ) -> None:
@@ -51,6 +54,7 @@ class RestApi:
         self._endpoints = endpoints
         self._mounts = mounts
         self._stock = stock
+        self._billing = billing
         self._gate = gate
         self._base_url = base_url
 
@@ -84,6 +88,7 @@ class RestApi:
             ("GET", "/v2/catalog/cpus/{id}", "getCpuType", self._stock.cpu),
             ("GET", "/v2/catalog/datacenters", "listDataCenters", self._stock.centers),
             ("GET", "/v2/catalog/datacenters/{id}", "getDataCenter", self._stock.center),
+            ("GET", "/v2/billing/serverless", "listServerlessBilling", self._billing.serverless),
         )
         return [
             web.route(method, path, self._gate.guarded(operation, handler))
