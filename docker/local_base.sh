@@ -3,15 +3,29 @@
 #
 # It stands in for python:3.11-slim-bookworm where that cannot be pulled, as in CI. It brings this
 # machine's certificate authorities, for machines that reach the world through one of their own.
-# Needs root, buildah and mmdebstrap; half a minute the first time, a few seconds after.
+# Needs root, buildah and mmdebstrap, and half a minute the first time. It stays as it is, for all
+# clones on this machine, until it is removed: podman rmi NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 name=${1:-localhost/parley-base:bookworm}
 tree=build/images/base.tar
+new=build/images/base.new.tar  # its ending tells that it is to be a file
 authorities=/etc/ssl/certs/ca-certificates.crt
 
-if [[ ! -s "$tree" ]]; then
+# what stands on the same image stays cached
+made_of=$({
+    cat docker/local_base.sh
+    cat "$authorities" 2>/dev/null || true
+} | sha256sum | cut -c1-16)
+label=parley.made-of
+format="{{index .OCIv1.Config.Labels \"$label\"}}"
+if [[ "$(buildah inspect --type image --format "$format" "$name" 2>/dev/null)" = "$made_of" ]]; then
+    echo "$name"
+    exit
+fi
+if [[ ! -f "$tree" ]]; then
+    rm -rf "$tree"
     mkdir -p build/images
     # either file may be missing
     mirror=$({
@@ -19,20 +33,8 @@ if [[ ! -s "$tree" ]]; then
             /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null || true
     } | head -n 1)
     mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates \
-        bookworm "$tree.new" "${mirror:-http://deb.debian.org/debian}"
-    mv "$tree.new" "$tree"
-fi
-# the same image as long as it is made of the same: what stands on it stays cached
-made_of=$({
-    cat docker/local_base.sh
-    cat "$authorities" 2>/dev/null || true
-    stat --format '%s %Y' "$tree"
-} | sha256sum | cut -c1-16)
-label=parley.made-of
-format="{{index .OCIv1.Config.Labels \"$label\"}}"
-if [[ "$(buildah inspect --type image --format "$format" "$name" 2>/dev/null)" = "$made_of" ]]; then
-    echo "$name"
-    exit
+        bookworm "$new" "${mirror:-http://deb.debian.org/debian}"
+    mv "$new" "$tree"
 fi
 export BUILDAH_ISOLATION=chroot
 container=$(buildah from scratch)
