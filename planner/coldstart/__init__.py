@@ -1,0 +1,1 @@
+"""How reliably, and how fast, an endpoint starts from nothing."""
