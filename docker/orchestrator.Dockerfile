@@ -35,14 +35,15 @@ WORKDIR /app
 USER 10001
 ENTRYPOINT ["/usr/bin/tini", "--"]
 CMD ["python", "-m", "orchestrator.handler"]
-ARG SOURCE=unknown
-ARG REVISION=unknown
-ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="parley-orchestrator" \
-      org.opencontainers.image.description="Who said what, when: the CPU worker that asks both endpoints" \
-      org.opencontainers.image.source="${SOURCE}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.version="${VERSION}"
+      org.opencontainers.image.description="Who said what, when: the CPU worker that asks both endpoints"
 
 FROM environment AS thin
 COPY --from=code /layers/code/ /
+# last: buildah takes a step from its cache, whatever its arguments are now
+ARG SOURCE=unknown
+ARG REVISION=unknown
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.version="${VERSION}"

@@ -42,17 +42,18 @@ WORKDIR /app
 USER 10001
 ENTRYPOINT ["/usr/bin/tini", "--"]
 CMD ["python", "-m", "handlers.transcription"]
-ARG SOURCE=unknown
-ARG REVISION=unknown
-ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="parley-transcription" \
-      org.opencontainers.image.description="What was said, when: Parakeet in a GPU worker" \
-      org.opencontainers.image.source="${SOURCE}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.version="${VERSION}"
+      org.opencontainers.image.description="What was said, when: Parakeet in a GPU worker"
 
 FROM environment AS thin
 COPY --from=code /layers/code/ /
+# last: buildah takes a step from its cache, whatever its arguments are now
+ARG SOURCE=unknown
+ARG REVISION=unknown
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.version="${VERSION}"
 
 # The weights, fetched by the worker's own code and held against their checksums. A gated model needs
 # a token: --secret id=HF_TOKEN,env=HF_TOKEN. It is in no layer, argument or variable of the image.
@@ -68,6 +69,13 @@ RUN --mount=type=secret,id=HF_TOKEN,uid=10001 \
 FROM environment AS baked
 COPY --from=weights --chown=0:0 /home/parley/weights/ /
 COPY --from=code /layers/code/ /
+# last: buildah takes a step from its cache, whatever its arguments are now
+ARG SOURCE=unknown
+ARG REVISION=unknown
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.version="${VERSION}"
 
 # what is built where no target is named
 FROM thin

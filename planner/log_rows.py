@@ -217,4 +217,5 @@ def _row(line: int, *values: object) -> Row:
                 value.encode()
             except UnicodeEncodeError:
                 return Row(line, problem="it is not UTF-8")
-    return Row(line, *values)
+    time, audio, user = values
+    return Row(line, time, audio, user)
