@@ -305,7 +305,7 @@ def _carry_out(asked: "Request", *, yes: bool, quiet: bool) -> "Ending":
     """Make the runs; a signal ends the command, with the job under way cancelled."""
     import asyncio  # noqa: PLC0415
 
-    from parley.session import until_interrupted, tell  # noqa: PLC0415
+    from parley.session import tell, until_interrupted  # noqa: PLC0415
     from planner.coldstart.command import run as make  # noqa: PLC0415
     from planner.coldstart.publish import teller  # noqa: PLC0415
 

@@ -176,11 +176,11 @@ async def test_the_orchestrator_answers_out_of_a_container(tmp_path: Path) -> No
     assert set(reply.formats) == {"srt", "rttm"}
 
 
-def contained(spec: EndpointSpec) -> EndpointSpec:
+def contained(spec: EndpointSpec, *options: str) -> EndpointSpec:
     """The same endpoint out of its image, with the demo's models in the Model Store."""
     name = spec.id.removeprefix("parley-")
     store = FILLED_STORE if name in ENGINES else ()
-    return replace(spec, command=(*CONTAINER, *STRICT, *CONNECTED, *store, image(name)))
+    return replace(spec, command=(*CONTAINER, *STRICT, *CONNECTED, *store, *options, image(name)))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -233,8 +233,9 @@ async def test_the_three_shapes_give_the_same_transcript_out_of_containers(
 @IN_ONE_LOOP
 @pytest.mark.parametrize("name", each(*ALL))
 async def test_an_idle_worker_ends_by_itself_when_it_is_asked_to(name: str, tmp_path: Path) -> None:
+    called = f"parley-test-{uuid.uuid4().hex}"
     (spec,) = (
-        contained(spec)
+        contained(spec, "--name", called)
         for shape in ("single", "orch")
         for spec in read_manifest(SHAPES / f"{shape}.toml").endpoints
         if spec.id == f"parley-{name}"
@@ -245,11 +246,10 @@ async def test_an_idle_worker_ends_by_itself_when_it_is_asked_to(name: str, tmp_
         async with asyncio.timeout(ANSWER_SECONDS):
             while [worker.state for worker in fleet.workers] != ["idle"]:
                 await asyncio.sleep(0.1)
-        (container,) = run("podman", "ps", "--quiet", "--filter", f"label={MINE}").split()
         ended = await asyncio.create_subprocess_exec(
-            *("podman", "wait", container), stdout=asyncio.subprocess.PIPE
+            *("podman", "wait", called), stdout=asyncio.subprocess.PIPE
         )
-        run("podman", "kill", "--signal", "TERM", container)
+        run("podman", "kill", "--signal", "TERM", called)
         # the SDK ends when the poll does that the platform holds open
         async with asyncio.timeout(POLL_SECONDS):
             said, _ = await ended.communicate()
