@@ -12,8 +12,11 @@ from typing import Annotated
 
 import typer
 
+from parley.coldstart import app as coldstart
 from parley.config_command import config
+from parley.cost import cost
 from parley.emulate import emulate
+from parley.plan import plan
 from parley.transcribe import transcribe
 from parley.warm import warm
 from parley.weights import app as weights
@@ -28,6 +31,9 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(transcribe)
 app.command()(config)
 app.command(no_args_is_help=True)(emulate)
+app.command(no_args_is_help=True)(plan)
+app.add_typer(coldstart, name="coldstart")
+app.command(no_args_is_help=True)(cost)
 app.command(no_args_is_help=True)(warm)
 app.add_typer(weights, name="weights")
 
