@@ -35,8 +35,8 @@ from emulator.fleet import Fleet, Pace
 from emulator.jobs import Job
 from emulator.manifest import EndpointSpec, Manifest, Scaling, ScalingKind
 from emulator.queue import JobQueue
-from planner.fleet import FleetRules, Floats, Jobs, Outcome
-from planner.simulation import simulate
+from planner.simulator.fleet import FleetRules, Floats, Jobs, Outcome
+from planner.simulator.simulation import simulate
 
 STARTS_WITHIN: Final = 0.10
 BILLED_WITHIN: Final = 0.05

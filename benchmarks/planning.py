@@ -13,9 +13,9 @@ from typing import Final
 from rich.console import Console
 
 from handlers.prices import PriceList
-from planner.advice import LARGEST, Goal
-from planner.log_columns import Columns
-from planner.planning import Asked, answer, console
+from planner.options.advice import LARGEST, Goal
+from planner.options.planning import Asked, answer, console
+from planner.traffic.log_columns import Columns
 
 DOCUMENT: Final = Path("docs/planning.md")
 _WIDTH: Final = 116

@@ -23,9 +23,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from planner.fleet import FleetRules
-from planner.shapes import Fleet, Role, Shape, Speed, simulate_shape
-from planner.trace import Trace
+from planner.simulator.fleet import FleetRules
+from planner.simulator.shapes import Fleet, Role, Shape, Speed, simulate_shape
+from planner.traffic.trace import Trace
 
 YEAR: Final = 365 * 86400.0
 _FEW: Final = 1000

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from planner.cost import Column, Part
-    from planner.cost_report import Spending
+    from planner.money.cost import Column, Part
+    from planner.money.cost_report import Spending
 
 _COLUMNS = ("day", "endpoint", "shape")
 _MOST_DAYS = 3650
@@ -78,13 +78,13 @@ def cost(  # noqa: PLR0913  one parameter an option
         tell(str(error), style="red")
         raise typer.Exit(error.status) from None
     if as_json:
-        from planner.cost_report import body  # noqa: PLC0415
+        from planner.money.cost_report import body  # noqa: PLC0415
 
         sys.stdout.write(json.dumps(body(spending), indent=2) + "\n")
         return
     from rich.console import Console  # noqa: PLC0415
 
-    from planner.cost_report import show  # noqa: PLC0415
+    from planner.money.cost_report import show  # noqa: PLC0415
 
     show(spending, Console(highlight=False))
 
@@ -112,10 +112,10 @@ def _spending(
     """
     from typing import cast  # noqa: PLC0415
 
-    from planner.cost import compare, summarise  # noqa: PLC0415
-    from planner.cost_files import read_files, read_plan  # noqa: PLC0415
-    from planner.cost_report import Spending  # noqa: PLC0415
     from planner.errors import CostNothing  # noqa: PLC0415
+    from planner.money.cost import compare, summarise  # noqa: PLC0415
+    from planner.money.cost_files import read_files, read_plan  # noqa: PLC0415
+    from planner.money.cost_report import Spending  # noqa: PLC0415
 
     options = read_plan(plan) if plan else None
     found = read_files(files, skip_bad=skip_bad)
@@ -148,8 +148,8 @@ def _asked(days: int, endpoint: str | None) -> "list[Part]":
 
     import aiohttp  # noqa: PLC0415
 
-    from planner.bills import read_bills  # noqa: PLC0415
-    from planner.management import Account, Management  # noqa: PLC0415
+    from planner.money.bills import read_bills  # noqa: PLC0415
+    from planner.money.management import Account, Management  # noqa: PLC0415
 
     account = Account.read(os.environ, what="its records of billing")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 if TYPE_CHECKING:
-    from planner.shapes import ShapeName
+    from planner.simulator.shapes import ShapeName
 
 _TRAFFIC: Final = "The traffic"
 _WISH: Final = "What is wanted"
@@ -174,11 +174,11 @@ def plan(  # noqa: PLR0913  one parameter an option
         message = "it contradicts --p95. Give one of both."
         raise typer.BadParameter(message, param_hint="--budget")
     from handlers.errors import ParleyError  # noqa: PLC0415  what is heavy loads when needed
-    from planner.advice import DEFAULT_P95, Goal  # noqa: PLC0415
     from planner.errors import PlanError  # noqa: PLC0415
-    from planner.log_columns import Columns  # noqa: PLC0415
-    from planner.planning import Asked, answer, console, prices_of_today  # noqa: PLC0415
-    from planner.recording import record as watch  # noqa: PLC0415
+    from planner.options.advice import DEFAULT_P95, Goal  # noqa: PLC0415
+    from planner.options.planning import Asked, answer, console, prices_of_today  # noqa: PLC0415
+    from planner.traffic.log_columns import Columns  # noqa: PLC0415
+    from planner.traffic.recording import record as watch  # noqa: PLC0415
 
     chosen = _shapes(shapes)
     if budget is not None:
@@ -225,7 +225,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def _shapes(named: list[str] | None) -> tuple["ShapeName", ...]:
-    from planner.options import SHAPES  # noqa: PLC0415
+    from planner.options.strategies import SHAPES  # noqa: PLC0415
 
     names = [name.strip() for text in named or () for name in text.split(",")]
     unknown = [name for name in names if name not in SHAPES]

@@ -296,7 +296,7 @@ class SpeedsUnknown(SpeedsError):
     def __init__(self, name: str, *, known: Iterable[str]) -> None:
         super().__init__(
             f"{name} is neither a file nor one of Parley's sets of speeds: {', '.join(known)}. "
-            "Give one of these, or a file that is written like planner/speeds.toml."
+            "Give one of these, or a file that is written like planner/options/speeds.toml."
         )
 
 

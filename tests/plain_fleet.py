@@ -1,8 +1,8 @@
 """RunPod's scaling in the plainest Python: what the compiled simulator has to agree with.
 
-Written from the rules, not from `planner.kernel`: it looks at every worker at every moment, and
-keeps no list that could go stale. Times should be exact in binary (quarters of a second), then
-both agree to the last bit.
+Written from the rules, not from `planner.simulator.kernel`: it looks at every worker at every
+moment, and keeps no list that could go stale. Times should be exact in binary (quarters of a
+second), then both agree to the last bit.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from planner.fleet import COLD, REVIVED, UNFINISHED, FleetRules
+from planner.simulator.fleet import COLD, REVIVED, UNFINISHED, FleetRules
 
 State = Literal["starting", "ready", "stopping"]
 PING = -1

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from handlers.prices import Rate
-from planner.options import Option, Starts, Strategy
-from planner.plan import Premises, Result
-from planner.shapes import ShapeName
-from planner.speeds import read_speeds
-from planner.trace import UNKNOWN, Trace
+from planner.options.plan import Premises, Result
+from planner.options.speeds import read_speeds
+from planner.options.strategies import Option, Starts, Strategy
+from planner.simulator.shapes import ShapeName
+from planner.traffic.trace import UNKNOWN, Trace
 
 MONDAY = datetime(2026, 8, 3, tzinfo=UTC)
 DAY = 86400.0

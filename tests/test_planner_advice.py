@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.advice import Goal, choose, frontier, rule_of_thumb, turns
-from planner.migration import NOT, PAYS, Stage, migration
-from planner.options import SHAPES, options, strategies
-from planner.plan import Result
+from planner.options.advice import Goal, choose, frontier, rule_of_thumb, turns
+from planner.options.migration import NOT, PAYS, Stage, migration
+from planner.options.plan import Result
+from planner.options.strategies import SHAPES, options, strategies
 from tests.plans import result_of
 
 if TYPE_CHECKING:
-    from planner.options import Starts
-    from planner.shapes import ShapeName
+    from planner.options.strategies import Starts
+    from planner.simulator.shapes import ShapeName
 
 CHEAP = result_of("cheap", 10, 90)
 MIDDLE = result_of("middle", 100, 25, shape="split")

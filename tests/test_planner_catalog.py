@@ -14,7 +14,6 @@ from aiohttp.test_utils import TestServer
 
 from emulator.faults import MANAGEMENT, Fault
 from handlers.prices import PriceList
-from planner.catalog import refresh, refreshed
 from planner.errors import (
     AccountAddressInvalid,
     AccountAnswerInvalid,
@@ -22,7 +21,8 @@ from planner.errors import (
     AccountRefused,
     AccountUnreachable,
 )
-from planner.management import Account, Management, Patience
+from planner.money.catalog import refresh, refreshed
+from planner.money.management import Account, Management, Patience
 from tests.accounts import account
 
 TODAY = date(2026, 11, 21)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from handlers.replies import Reply, Usage
 from handlers.timeline import AudioFacts, Spent
-from planner.bills import read_bills
-from planner.cost import Part, compare, summarise
-from planner.cost_files import read_files, read_plan
 from planner.errors import AccountAnswerInvalid, CostFileInvalid, CostFileUnusable
-from planner.management import Account, Management
+from planner.money.bills import read_bills
+from planner.money.cost import Part, compare, summarise
+from planner.money.cost_files import read_files, read_plan
+from planner.money.management import Account, Management
 from tests.accounts import account
 from tests.test_management_billing import worked
 from tests.test_planner_catalog import answering

@@ -21,8 +21,8 @@ from emulator.queue import JobQueue
 from handlers.errors import EndpointAccessDenied, EndpointNotFound, EndpointUnreachable
 from orchestrator.patience import Patience
 from planner.errors import JobsUnlisted, RecordNotWritten
-from planner.jobs import Recorded, record_jobs
-from planner.log import read_log
+from planner.traffic.jobs import Recorded, record_jobs
+from planner.traffic.log import read_log
 
 KEY = "rpa-key-of-the-tests"
 QUICK = Patience(request_seconds=10.0, attempts=2, first_pause=0.01, longest_pause=0.02)

@@ -23,9 +23,9 @@ from planner.errors import (
     LogRowsBad,
     LogUnreadable,
 )
-from planner.log import read_log
-from planner.log_columns import Columns
-from planner.trace import Trace
+from planner.traffic.log import read_log
+from planner.traffic.log_columns import Columns
+from planner.traffic.trace import Trace
 
 NOON = datetime(2026, 8, 3, 12, tzinfo=UTC)
 HEADER = "time,audio_seconds,user"

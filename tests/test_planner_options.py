@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from deploy.manifest import WarmTable, WorkersTable
 from planner.errors import QuotaTooSmall
-from planner.hours import HoursSchedule
-from planner.options import (
+from planner.options.speeds import read_speeds
+from planner.options.strategies import (
     SHAPES,
     Option,
     Strategy,
@@ -22,8 +22,8 @@ from planner.options import (
     strategies,
     wired,
 )
-from planner.shapes import ROLES, ShapeName
-from planner.speeds import read_speeds
+from planner.simulator.hours import HoursSchedule
+from planner.simulator.shapes import ROLES, ShapeName
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

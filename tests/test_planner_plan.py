@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.advice import NOTHING, Goal
 from planner.errors import QuotaTooSmall
-from planner.migration import stage_of
-from planner.options import SHAPES, Option, Strategy
-from planner.plan import busiest_day, simulate, simulate_all
-from planner.scaling import scaled
-from planner.study import Study, study
-from planner.traffic import describe, hour_of_week
-from planner.volumes import REQUESTS, Volumes
+from planner.options.advice import NOTHING, Goal
+from planner.options.migration import stage_of
+from planner.options.plan import busiest_day, simulate, simulate_all
+from planner.options.scaling import scaled
+from planner.options.strategies import SHAPES, Option, Strategy
+from planner.options.study import Study, study
+from planner.options.volumes import REQUESTS, Volumes
+from planner.traffic.description import describe, hour_of_week
 from tests.plans import CPU, DAY, GPU, premises_of, trace_of
 
 IDLE = Strategy(name="idle 60 s", kind="reactive", idle_seconds=60)

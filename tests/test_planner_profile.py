@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.errors import ProfileInvalid
-from planner.making import make_trace
-from planner.profile import FOLDER, Profile, names, parse_profile
-from planner.shares import apportion
-from planner.traffic import HourRange, Traffic, describe, hour_of_week
+from planner.traffic.description import HourRange, Traffic, describe, hour_of_week
+from planner.traffic.making import make_trace
+from planner.traffic.profile import FOLDER, Profile, names, parse_profile
+from planner.traffic.shares import apportion
 
 PLAIN = """
 start = 2026-08-03

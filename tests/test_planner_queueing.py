@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from planner.fleet import FleetRules, Jobs, Outcome
-from planner.queueing import mm1, mmc
-from planner.simulation import simulate
+from planner.simulator.fleet import FleetRules, Jobs, Outcome
+from planner.simulator.queueing import mm1, mmc
+from planner.simulator.simulation import simulate
 
 WORK = 10.0
 """Mean seconds."""

@@ -9,13 +9,13 @@ import pytest
 from rich.console import Console
 
 from benchmarks.planning import DOCUMENT, example, inserted
-from planner.advice import Goal
-from planner.options import SHAPES
-from planner.pictures import NAMES, draw
-from planner.report import body, show
-from planner.speeds import read_speeds
-from planner.study import Study, study
-from planner.wording import money, seconds, share, warnings
+from planner.options.advice import Goal
+from planner.options.pictures import NAMES, draw
+from planner.options.report import body, show
+from planner.options.speeds import read_speeds
+from planner.options.strategies import SHAPES
+from planner.options.study import Study, study
+from planner.options.wording import money, seconds, share, warnings
 from tests.plans import DAY, premises_of, trace_of
 
 EVENINGS = [

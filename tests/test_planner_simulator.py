@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.errors import NoWorkers, QuotaExceeded, RequestsInvalid, RulesInvalid
-from planner.fleet import COLD, UNFINISHED, FleetRules, Jobs, Outcome, minima
-from planner.hours import HoursSchedule
-from planner.latencies import Latencies
-from planner.shapes import ROLES, Fleet, Role, Shape, ShapeName, Speed, simulate_shape
-from planner.simulation import FleetSimulation, simulate
-from planner.together import TeamSimulation, Whole
-from planner.trace import Trace
+from planner.simulator.fleet import COLD, UNFINISHED, FleetRules, Jobs, Outcome, minima
+from planner.simulator.hours import HoursSchedule
+from planner.simulator.latencies import Latencies
+from planner.simulator.shapes import ROLES, Fleet, Role, Shape, ShapeName, Speed, simulate_shape
+from planner.simulator.simulation import FleetSimulation, simulate
+from planner.simulator.together import TeamSimulation, Whole
+from planner.traffic.trace import Trace
 from tests.plain_fleet import PlainFleet, PlainTeam, Request, run
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -15,9 +15,9 @@ from handlers.cold_start import ColdStart
 from handlers.replies import DiarizationReply, Reply, TranscriptionReply, Usage
 from handlers.timeline import AudioFacts
 from planner.errors import RepliesTooFew, RepliesUnreadable, SpeedsInvalid, SpeedsUnknown
-from planner.fitting import fit
-from planner.own_replies import NEEDED, Measured, read_replies
-from planner.speeds import FILE, ROLES, read_speeds
+from planner.options.fitting import fit
+from planner.options.own_replies import NEEDED, Measured, read_replies
+from planner.options.speeds import FILE, ROLES, read_speeds
 
 DAY = date(2026, 11, 21)
 BASE = read_speeds("documents")

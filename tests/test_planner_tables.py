@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from handlers.prices import PriceList
 from planner.errors import TablesInvalid
-from planner.table_inputs import INPUTS, Inputs, Range
-from planner.tables import Row, main, shown, tables
+from planner.money.table_inputs import INPUTS, Inputs, Range
+from planner.money.tables import Row, main, shown, tables
 
 
 @cache

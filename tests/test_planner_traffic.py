@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.trace import UNKNOWN, Trace, window
-from planner.traffic import HourRange, describe, find_bursts, hour_of_week, observed_hours
+from planner.traffic.description import (
+    HourRange,
+    describe,
+    find_bursts,
+    hour_of_week,
+    observed_hours,
+)
+from planner.traffic.trace import UNKNOWN, Trace, window
 
 MONDAY = datetime(2026, 8, 3, tzinfo=UTC)
 DAY = 86400.0

@@ -1,0 +1,1 @@
+"""What things cost: prices of the day, sums of replies and bills, published tables."""

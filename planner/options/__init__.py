@@ -1,0 +1,1 @@
+"""Every shape and strategy for given traffic, what to take, and why."""
