@@ -55,6 +55,13 @@ bench: $(READY) ## measure speed beside stock pyannote and NeMo, and over hours:
 	$(BIN)/python -m benchmarks.profiles
 	$(BIN)/python -m benchmarks.speed
 
+bench-planner: $(READY) ## simulate a year of ten million requests, and play half an hour on real workers
+	$(BIN)/python -m benchmarks.simulator
+	$(BIN)/python -m benchmarks.planner_trace --minutes 30
+
+bench-coldstart: $(READY) ## find faults that are injected at known rates: 10 minutes
+	$(BIN)/python -m benchmarks.coldstart_faults
+
 models: $(READY) ## train the demo's models anew: 45 minutes each at most on 2 cores
 	$(BIN)/python -m demo.recipes.transcriber
 	$(BIN)/python -m demo.recipes.diarizer
@@ -112,8 +119,9 @@ format: $(READY) ## rewrite the code in the house style
 
 docs: $(READY) ## write what is generated from the code into docs/
 	$(BIN)/python -m handlers.schema docs
+	$(BIN)/python -m benchmarks.planning
 
 clean: ## remove what can be made again
 	rm -rf .venv build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: deploy-single deploy-split deploy-orch help run test lint accuracy long fanout cold-start bench-cold bench models setup locks images image-orchestrator images-test format docs clean
+.PHONY: deploy-single deploy-split deploy-orch help run test lint accuracy long fanout cold-start bench-cold bench bench-planner bench-coldstart models setup locks images image-orchestrator images-test format docs clean
