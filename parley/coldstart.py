@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
+
+from parley.extras import need
 
 if TYPE_CHECKING:
     from parley.config import Config
@@ -22,9 +23,8 @@ _WHERE: Final = "Which endpoint"
 _COLD: Final = "When it is cold"
 _COST: Final = "What it may cost"
 _SHOWN: Final = "What to show"
-_DONE, _UNFIT, _USAGE, _RETRY = 0, 1, 2, 3
+_DONE, _UNFIT, _RETRY = 0, 1, 3
 _MAY_BE_NONE: Final = ("--settle", "--idle")
-_NEEDED: Final = ("numpy", "matplotlib")
 
 
 def _option(panel: str, text: str, *names: str, metavar: str = " ", **more: Any) -> Any:  # noqa: ANN401  as typer
@@ -364,10 +364,7 @@ def _refusing() -> Iterator[None]:
     """Turn what cannot be into one sentence and its exit status."""
     from parley.session import refusing, tell  # noqa: PLC0415
 
-    missing = [name for name in _NEEDED if not find_spec(name)]
-    if missing:
-        tell(f"This needs {', '.join(missing)}: pip install 'parley[plan]'.", style="red")
-        raise typer.Exit(_USAGE)
+    need("numpy", "matplotlib")
     from planner.errors import PlanError  # noqa: PLC0415
 
     with refusing():

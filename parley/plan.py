@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from parley.extras import need
+
 if TYPE_CHECKING:
     from planner.simulator.shapes import ShapeName
 
@@ -173,6 +175,7 @@ def plan(  # noqa: PLR0913  one parameter an option
     if p95 is not None and budget is not None:
         message = "it contradicts --p95. Give one of both."
         raise typer.BadParameter(message, param_hint="--budget")
+    need("numba", "numpy", "matplotlib")
     from handlers.errors import ParleyError  # noqa: PLC0415  what is heavy loads when needed
     from planner.errors import PlanError  # noqa: PLC0415
     from planner.options.advice import DEFAULT_P95, Goal  # noqa: PLC0415

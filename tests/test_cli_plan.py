@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,13 @@ async def test_an_endpoint_is_watched_and_then_planned_for(
         )
     assert done.exit_code == status, done.output
     assert ("0 jobs of ep are in" if status == 0 else "nobody") in done.stderr
+
+
+@pytest.mark.parametrize("command", [["plan", "--profile", "brief"], ["coldstart", "report", "x"]])
+def test_a_client_without_the_extra_is_told_what_to_install(command: list[str]) -> None:
+    hidden = "import sys; sys.modules['numpy'] = None; from parley.cli import main; main()"
+    done = subprocess.run(  # noqa: S603  this Python
+        [sys.executable, "-c", hidden, *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert " ".join(done.stderr.split()) == "This needs numpy: pip install 'parley[plan]'."
