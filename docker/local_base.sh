@@ -9,8 +9,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 name=${1:-localhost/parley-base:bookworm}
-tree=build/images/base.tar
-new=build/images/base.new.tar  # its ending tells that it is to be a file
 authorities=/etc/ssl/certs/ca-certificates.crt
 
 # what stands on the same image stays cached
@@ -24,8 +22,10 @@ if [[ "$(buildah inspect --type image --format "$format" "$name" 2>/dev/null)" =
     echo "$name"
     exit
 fi
-if [[ ! -f "$tree" ]]; then
-    rm -rf "$tree"
+tree=build/images/base-$made_of.tar
+if [[ ! -s "$tree" ]]; then
+    new=build/images/base-$made_of.new.tar # its ending tells that it is to be a file
+    rm -rf build/images
     mkdir -p build/images
     # either file may be missing
     mirror=$({

@@ -4,9 +4,17 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+)
 
 from handlers.cold_start import ColdStart
 from handlers.conversation import Conversation
@@ -29,26 +37,37 @@ _USAGE_DIGITS: Final = 9
 """After the point: dollars of a job are small."""
 
 
+_MOST: Final = 1e9
+"""Seconds or dollars of one job that can still be meant."""
+_BASIS_CHARACTERS: Final = 2000
+_UNREADABLE: Final = "unknown: what the worker says of it cannot be read"
+
+_Amount = Annotated[float, Field(ge=0, le=_MOST)]
+
+
 class Usage(BaseModel):
     """What the job took, and what that costs."""
 
     model_config = ConfigDict(frozen=True)
 
-    audio_seconds: float
-    processing_seconds: float = Field(description="By the clock, from taking the job to the reply.")
+    audio_seconds: _Amount
+    processing_seconds: _Amount = Field(
+        description="By the clock, from taking the job to the reply."
+    )
     finished: datetime | None = Field(default=None, description="UTC.")
-    worker_seconds: float | None = Field(
+    worker_seconds: _Amount | None = Field(
         default=None,
         description="Of all workers that had the job, added up. While a worker had n jobs, each "
         "second counts as an nth. Starts and idle seconds, which are billed too, are not in it, "
         "nor what attempts took that failed.",
     )
-    cost_dollars: float | None = Field(
+    cost_dollars: _Amount | None = Field(
         default=None,
         description="Estimate for `worker_seconds`; null where the price of a worker is not known.",
     )
     cost_basis: str = Field(
         default="unknown: the worker is of an older version",
+        max_length=_BASIS_CHARACTERS,
         description="Which prices it is made of and of which day, or why it is not known.",
     )
     workers: dict[str, Spent] = Field(
@@ -56,6 +75,19 @@ class Usage(BaseModel):
         description="By role, `single`, or `transcription`, `diarization` and `orchestrator`: what "
         "its worker gave, on which machine, and its cost where that is known.",
     )
+
+    @field_validator("workers")
+    @classmethod
+    def _can_be_meant(cls, workers: dict[str, Spent]) -> dict[str, Spent]:
+        for own in workers.values():
+            amounts = (own.worker_seconds, own.dollars_per_second, own.cost_dollars)
+            if not all(amount is None or 0 <= amount <= _MOST for amount in amounts):
+                message = "seconds and dollars are not below 0, nor endless"
+                raise ValueError(message)
+            if len(own.cost_basis) > _BASIS_CHARACTERS // 4:  # up to three are joined
+                message = "a basis is a sentence"
+                raise ValueError(message)
+        return workers
 
     @classmethod
     def of(cls, audio: AudioFacts, *, seconds: float) -> Self:
@@ -106,6 +138,16 @@ class AnyReply(BaseModel):
     cold_start: ColdStart | None = Field(
         default=None, description="Of the worker, with the first job that it did."
     )
+
+    @field_validator("usage", mode="wrap")
+    @classmethod
+    def _readable(cls, value: object, read: ValidatorFunctionWrapHandler) -> Usage:
+        """What a worker says that it took; nonsense there loses no answer that is paid for."""
+        try:
+            usage: Usage = read(value)
+        except ValidationError:
+            return Usage(audio_seconds=0.0, processing_seconds=0.0, cost_basis=_UNREADABLE)
+        return usage
 
     def charged(self, role: str, spent: Spent) -> Self:
         """The same with what a further worker gave."""

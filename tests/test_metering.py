@@ -207,6 +207,53 @@ def job() -> dict[str, Any]:
     return {"audio_base64": base64.b64encode(file.getvalue()).decode()}
 
 
+GOOD: dict[str, Any] = {"audio_seconds": 60.0, "processing_seconds": 3.0}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "free of charge",
+        GOOD | {"workers": None},
+        GOOD | {"workers": {"diarization": {}}},
+        GOOD | {"workers": {"diarization": {"worker_seconds": -5.0}}},
+        GOOD | {"workers": {"diarization": {"worker_seconds": 5.0, "cost_dollars": -1.0}}},
+        GOOD | {"workers": {"diarization": {"worker_seconds": float("inf")}}},
+        GOOD | {"workers": {"diarization": {"worker_seconds": 1.0, "cost_basis": "x" * 10_000}}},
+        GOOD | {"worker_seconds": float("nan")},
+        GOOD | {"cost_dollars": -0.01},
+        GOOD | {"cost_basis": None},
+        GOOD | {"finished": "yesterday"},
+        {"audio_seconds": 1e999, "processing_seconds": 3.0},
+    ],
+)
+def test_what_an_endpoint_says_of_its_cost_loses_no_answer(nonsense: Any) -> None:
+    body = {
+        "turns": [],
+        "exclusive": [],
+        "embeddings": {},
+        "model": {"name": "m", "revision": "0", "source": "stub"},
+        "audio": {
+            "seconds": 60.0,
+            "sha256": "0" * 64,
+            "bytes": 1,
+            "container": "wav",
+            "codec": "pcm_s16le",
+            "sample_rate": 16_000,
+            "channels": 1,
+        },
+        "timings": {},
+        "warnings": [],
+    }
+    whole = DiarizationReply.model_validate(body | {"usage": GOOD})
+    assert whole.usage.processing_seconds == 3.0
+    found = DiarizationReply.model_validate(body | {"usage": nonsense})
+    assert found.turns == ()
+    assert found.usage.cost_dollars is None
+    assert found.usage.cost_basis == "unknown: what the worker says of it cannot be read"
+    assert DiarizationReply.model_validate_json(json.dumps(found.body())).usage == found.usage
+
+
 async def test_every_endpoint_says_what_its_worker_gave_and_what_that_costs() -> None:
     words: Resident[Transcriber[Recording]] = Resident(Engine)
     turns: Resident[Diarizer[Recording]] = Resident(Engine)

@@ -177,6 +177,15 @@ def test_days_are_those_of_utc(tmp_path: Path) -> None:
         ("a.jsonl", json.dumps(SINGLE).replace("60.0", "-60"), 1, "usage.audio_seconds"),
         ("a.jsonl", json.dumps(SINGLE).replace("60.0", "NaN"), 1, "usage.audio_seconds"),
         ("a.jsonl", json.dumps(SINGLE).replace("23:30", "25:30"), 1, "usage.finished"),
+        ("a.jsonl", json.dumps(SINGLE).replace("60.0", "1e308"), 1, "usage.audio_seconds"),
+        ("a.json", json.dumps({"output": {"words": [], "usage": {}}}), 1, "half of an answer"),
+        ("a.json", json.dumps({"output": {"exclusive": [], "usage": {}}}), 1, "half of an answer"),
+        (
+            "a.json",
+            json.dumps({"usage": {**SINGLE["usage"], "finished": "0001-01-01T00:00:00+14:00"}}),
+            1,
+            "no day that can be meant",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named_by_file_and_line(

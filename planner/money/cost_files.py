@@ -20,7 +20,9 @@ _KIND: Final = "replies or RunPod's records of billing"
 _STARTS: Final = {"transcribe": "transcription", "diarize": "diarization"}
 """Phases of a reply, and the role of the endpoint whose start they tell of."""
 
-_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_HALVES: Final = frozenset({"words", "exclusive"})
+"""What tells the reply of an engine's endpoint, where there are no segments."""
+_Amount = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class _Spent(BaseModel):
@@ -216,6 +218,9 @@ def _take(value: Any, found: Found, numbers: Iterator[int]) -> None:  # noqa: AN
     if "usage" not in value and isinstance(output, dict) and "result_url" in output:
         message = "a link stands for the reply; give the reply itself"
         raise ValueError(message)
+    if isinstance(output, dict) and "segments" not in output and _HALVES & output.keys():
+        message = "it is an engine's half of an answer; the whole one counts it"
+        raise ValueError(message)
     found.parts.extend(_parts(_Reply.model_validate(output), request=next(numbers)))
 
 
@@ -260,7 +265,17 @@ def _shape(roles: Mapping[str, object]) -> str:
 
 
 def _day(moment: datetime) -> date:
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+    """The day in UTC.
+
+    Raises:
+        ValueError: it is not of this calendar there.
+
+    """
+    try:
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+    except OverflowError as error:
+        message = "usage.finished: it is no day that can be meant"
+        raise ValueError(message) from error
 
 
 def _told(error: Exception) -> str:
