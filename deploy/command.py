@@ -13,10 +13,20 @@ import typer
 from deploy.errors import DeployError
 from deploy.manifest import Shape
 from deploy.secrets import Secrets
-from deploy.work import Desk, bring_up, keep_warm, open_desk, show_plan, show_status, tear_down
+from deploy.work import (
+    Desk,
+    bring_up,
+    keep_warm,
+    open_desk,
+    ping,
+    show_plan,
+    show_status,
+    tear_down,
+)
 
 _DEBUG: Final = "PARLEY_DEBUG"
 _SMOKE_MINUTES: Final = 30.0
+_PING_MINUTES: Final = 4.0
 
 
 app = typer.Typer(
@@ -99,6 +109,19 @@ def destroy_command(
 def warm_command(shape: _ShapeArgument, *, manifest: _ManifestOption = None) -> None:
     """Apply the manifest's active hours now; for cron."""
     _run(shape, manifest, keep_warm)
+
+
+@app.command("ping")
+def ping_command(
+    shape: _ShapeArgument,
+    *,
+    manifest: _ManifestOption = None,
+    minutes: Annotated[
+        float, typer.Option(metavar="N", help="How long an answer may take.", min=0.1)
+    ] = _PING_MINUTES,
+) -> None:
+    """Give the endpoints a second of silence to transcribe, so that they are awake; for cron."""
+    _run(shape, manifest, lambda desk: ping(desk, within=minutes * 60))
 
 
 def main() -> None:

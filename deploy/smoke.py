@@ -1,7 +1,9 @@
 """Asks new endpoints for the transcript of the sample, and says how to go on."""
 
 import asyncio
+import io
 import time
+import wave
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +35,8 @@ _FIRST_LOOK_SECONDS: Final = 2.0
 _LONGEST_LOOK_SECONDS: Final = 20.0
 """Between two looks at the workers: RunPod limits the requests of a minute, and of an hour."""
 _LINES: Final = 4
+_RATE: Final = 16_000
+"""Samples a second."""
 _RUN: Final = "/run"
 _DENIED: Final = "endpoint_access_denied"
 _KEY_HINT: Final = (
@@ -103,9 +107,46 @@ async def transcribe(
     """Have the sample transcribed, and tell meanwhile what the workers do.
 
     Raises:
+        TranscriptEmpty: it came back without words.
+        DeployError: as `ask`.
+
+    """
+    reply = await ask(target, SAMPLE, platform=platform, api_key=api_key, within=within, tell=tell)
+    if not reply.text.strip():
+        raise TranscriptEmpty
+    return reply
+
+
+async def ping(
+    target: Target, *, platform: Platform, api_key: str, within: float, tell: Tell
+) -> None:
+    """Give every endpoint a second of silence, so that a worker of each is awake from now on.
+
+    Raises:
+        DeployError: as `ask`.
+
+    """
+    reply = await ask(
+        target, _silence(), platform=platform, api_key=api_key, within=within, tell=tell
+    )
+    names = ", ".join(one.spec.name for one in target.asked)
+    tell(f"{names}: answered after {reply.usage.processing_seconds:.1f} s of work")
+
+
+async def ask(  # noqa: PLR0913  none of them has a default
+    target: Target,
+    audio: Path | bytes,
+    *,
+    platform: Platform,
+    api_key: str,
+    within: float,
+    tell: Tell,
+) -> Reply:
+    """Have a recording transcribed, and tell meanwhile what the workers do.
+
+    Raises:
         NotAnswering: nobody did it in time.
         SmokeFailed: somebody says that it cannot be done.
-        TranscriptEmpty: it came back without words.
         VariableInvalid: PARLEY_... holds what cannot be.
 
     """
@@ -119,7 +160,7 @@ async def transcribe(
         _watched(target, platform=platform, tell=tell) as seen,
     ):
         try:
-            reply = await client.transcribe(SAMPLE, within=within)
+            return await client.transcribe(audio, within=within)
         except DeadlineExceeded:
             names = ", ".join(one.spec.name for one in target.asked)
             raise NotAnswering(
@@ -128,9 +169,17 @@ async def transcribe(
         except ParleyError as error:
             hint = _KEY_HINT if target.shape == "orch" and error.code == _DENIED else ""
             raise SmokeFailed(code=error.code, message=f"{error}{hint}") from None
-    if not reply.text.strip():
-        raise TranscriptEmpty
-    return reply
+
+
+def _silence() -> bytes:
+    """A second that every worker answers at once: a WAV file, 16-bit mono at 16 kHz."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(_RATE)
+        sound.writeframes(bytes(2 * _RATE))
+    return file.getvalue()
 
 
 def excerpt(reply: Reply) -> list[str]:

@@ -15,7 +15,7 @@ import typer
 
 from deploy import smoke
 from deploy.apply import Outcome, apply, check_supply, destroy, doomed, volumes_of
-from deploy.endpoint import Gpu
+from deploy.endpoint import Deployed, Gpu, State
 from deploy.errors import ImageMissing, ModelRefused, ValueMissing, VariableInvalid
 from deploy.hub import HUB, gives
 from deploy.images import build_and_push, source_tag
@@ -100,12 +100,8 @@ async def bring_up(desk: Desk, *, share_key: bool, yes: bool, within: float | No
     _show_left(outcome, desk)
     if within is None:
         return 0
-    names = {table.name for table in manifest.endpoints}
-    found = {name: mine(name, shape=manifest.shape, state=outcome.state) for name in names}
     target = smoke.Target.of(
-        manifest,
-        {name: one for name, one in found.items() if one},
-        base_url=settings.endpoint_base,
+        manifest, _found(manifest, outcome.state), base_url=settings.endpoint_base
     )
     desk.tell("The sample is being transcribed.")
     reply = await smoke.transcribe(
@@ -162,6 +158,32 @@ async def keep_warm(desk: Desk) -> int:
         desk.manifest, platform=desk.platform, moment=datetime.now(UTC), tell=desk.tell
     )
     return 0 if complete else _UNFINISHED
+
+
+async def ping(desk: Desk, *, within: float) -> int:
+    manifest, settings = desk.manifest, desk.settings
+    found = _found(manifest, await desk.platform.read())
+    missing = [table.name for table in manifest.endpoints if table.name not in found]
+    if missing:
+        desk.tell(f"{', '.join(missing)}: not there. Run `make deploy-{manifest.shape}`.")
+        return _UNFINISHED
+    await smoke.ping(
+        smoke.Target.of(manifest, found, base_url=settings.endpoint_base),
+        platform=desk.platform,
+        api_key=settings.api_key,
+        within=within,
+        tell=desk.tell,
+    )
+    return 0
+
+
+def _found(manifest: Manifest, state: State) -> dict[str, Deployed]:
+    """The endpoints of a manifest that there are, by name."""
+    named = {
+        table.name: mine(table.name, shape=manifest.shape, state=state)
+        for table in manifest.endpoints
+    }
+    return {name: one for name, one in named.items() if one}
 
 
 def _show(planned: Plan, desk: Desk) -> None:

@@ -103,6 +103,10 @@ async def test_the_way_there_and_back(tmp_path: Path) -> None:
         assert status == 0
         assert f"parley-orchestrator ({ids['orchestrator']}): workers.min 0" in said
 
+        status, said = await run("ping", "orch")
+        assert status == 0, said
+        assert "parley-orchestrator: answered after" in said
+
         status, said = await run("plan", "orch", IMAGE_TAG="1.1")
         assert "0 to create, 3 to change, 0 to delete." in said
 
@@ -114,6 +118,8 @@ async def test_the_way_there_and_back(tmp_path: Path) -> None:
         assert (status, len(runpod.fleets)) == (0, 0)
         assert (await run("status", "orch"))[0] == 1
         assert (await run("warm", "orch"))[0] == 1
+        status, said = await run("ping", "orch")
+        assert (status, "make deploy-orch" in said) == (1, True)
         logs = [path.read_text() for path in (tmp_path / "logs").rglob("*.log")]
         assert logs
         written = "\n".join([*run.outputs, *logs])
