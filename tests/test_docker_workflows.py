@@ -8,7 +8,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 ROOT: Final = Path(__file__).parents[1]
-WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+WORKFLOWS: Final = [
+    *sorted((ROOT / ".github" / "workflows").glob("*.yml")),
+    *sorted((ROOT / "deploy").glob("*.yml")),  # for users to copy
+]
 IMAGES: Final = ROOT / ".github" / "workflows" / "images.yml"
 
 
