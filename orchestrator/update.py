@@ -18,6 +18,8 @@ from handlers.errors import (
 )
 
 _FINAL: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
+_MOST_MILLISECONDS: Final = 30 * 86_400_000
+"""RunPod ends a job after 7 days at the latest; what is far more is no time."""
 _VANISHED: Final = re.compile(r"job timed out after \d+ retries")
 """RunPod's words for a job whose workers took it and never reported."""
 
@@ -46,7 +48,8 @@ class Update:
 
         """
         job, state, worker = body.get("id"), body.get("status"), body.get("workerId")
-        if not (isinstance(job, str) and job and isinstance(state, str)):
+        # what cannot be printed, such as half a surrogate, has no place in an address
+        if not (isinstance(job, str) and job and job.isprintable() and isinstance(state, str)):
             raise ReplyInvalid(endpoint, reason="it names no job and state")
         return cls(
             job=job,
@@ -99,4 +102,4 @@ def _parsed(error: Any) -> Mapping[str, Any]:  # noqa: ANN401
 def _seconds(milliseconds: object) -> float | None:
     if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
         return None
-    return milliseconds / 1000
+    return milliseconds / 1000 if 0 <= milliseconds <= _MOST_MILLISECONDS else None

@@ -1,5 +1,6 @@
 """`parley coldstart`: cold starts tried again and again, judged, and compared."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,14 @@ _MAY_BE_NONE: Final = ("--settle", "--idle")
 
 def _option(panel: str, text: str, *names: str, metavar: str = " ", **more: Any) -> Any:  # noqa: ANN401  as typer
     return typer.Option(*names, help=text, metavar=metavar, rich_help_panel=panel, **more)
+
+
+def _finite(value: float | None) -> float | None:
+    """Refuse what is no amount: a bound of nan bounds nothing."""
+    if value is not None and not math.isfinite(value):
+        message = f"{value} is no amount. Give a number."
+        raise typer.BadParameter(message)
+    return value
 
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="Keeps the runs, a line each.")]
@@ -85,11 +94,22 @@ _Gpu = Annotated[
 ]
 _PerSecond = Annotated[
     float | None,
-    _option(_COST, "Of a second of a worker, instead.", "--price", metavar="DOLLARS", min=0),
+    _option(
+        _COST,
+        "Of a second of a worker, instead.",
+        "--price",
+        metavar="DOLLARS",
+        min=0,
+        callback=_finite,
+    ),
 ]
-_AskAbove = Annotated[float, _option(_COST, "Ask where it may be more.", metavar="DOLLARS", min=0)]
+_AskAbove = Annotated[
+    float,
+    _option(_COST, "Ask where it may be more.", metavar="DOLLARS", min=0, callback=_finite),
+]
 _AtMost = Annotated[
-    float | None, _option(_COST, "Stop before it may be more.", metavar="DOLLARS", min=0)
+    float | None,
+    _option(_COST, "Stop before it may be more.", metavar="DOLLARS", min=0, callback=_finite),
 ]
 _Yes = Annotated[bool, _option(_COST, "Do not ask.", "--yes")]
 _Label = Annotated[str, _option(_SHOWN, "What reports call it.", metavar="TEXT")]
@@ -190,7 +210,11 @@ def run(  # noqa: PLR0913  one parameter an option
         ending = _carry_out(asked, yes=yes, quiet=quiet)
         status = _shown(file, criteria, json_file=json_file, chart=chart, strict=strict)
     if ending == "budget":
-        tell("The next run might cost more than --at-most: stopped.", style="yellow")
+        tell(
+            "Stopped: the next run might cost more than was agreed to. Run the same command again "
+            "to go on, with a higher --at-most where there is one.",
+            style="yellow",
+        )
         status = _RETRY
     raise typer.Exit(status)
 

@@ -144,14 +144,14 @@ async def test_what_costs_too_much_is_not_begun(tmp_path: Path) -> None:
         assert not platform.to("run")
         agreed = await coldstart(*arguments, "--yes", folder=tmp_path, platform=platform)
         bounded = await coldstart(
-            *arguments[:-4], "-n", "9", "--price", "0.01", "--yes", "--at-most", "6.2",
+            *arguments[:-4], "-n", "9", "--price", "0.01", "--yes", "--at-most", "6.21",
             folder=tmp_path, platform=platform,
         )  # fmt: skip
     assert asked.status == 2
-    assert "it may cost up to $6.05. Give --yes" in asked.stderr
+    assert "it may cost up to $6.06. Give --yes" in asked.stderr
     assert agreed.status == 0
     assert bounded.status == 3
-    assert "stopped" in bounded.stderr
+    assert "higher --at-most" in bounded.stderr
     assert len(read(tmp_path / "a.jsonl").runs) == 3
 
 
@@ -191,12 +191,18 @@ async def test_two_files_are_compared(tmp_path: Path) -> None:
 
 
 async def test_wrong_usage_is_one_sentence(tmp_path: Path) -> None:
+    job(tmp_path)
     (tmp_path / "bad.toml").write_text("[failures]\ndisqualify_above = 10\n")
     for arguments, words in (
         (("report", "none.jsonl"), "cannot be used: No such file"),
         (("report", str(PROVIDER), "--criteria", "bad.toml"), "failures.disqualify_above"),
         (("run", "a.jsonl", "--within", "soon"), "no duration"),
         (("run", "a.jsonl", "--watch", "0"), "no time at all"),
+        (("run", "a.jsonl", "--price", "nan"), "Invalid value for '--price'"),
+        (("run", "a.jsonl", "--price", "inf"), "inf is no amount"),
+        (("run", "a.jsonl", "--ask-above", "inf"), "inf is no amount"),
+        (("run", "a.jsonl", "--at-most", "inf"), "inf is no amount"),
+        (("run", "a.jsonl", "--input", "job.json", "--note", "x" * 1001), "The note cannot be"),
         (("run", "a.jsonl", "--audio", "a", "--input", "b"), "contradicts"),
         (("run", "a.jsonl", "--audio", "none.wav"), "cannot be read"),
     ):

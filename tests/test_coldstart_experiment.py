@@ -3,18 +3,25 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from handlers.errors import EndpointAccessDenied
+from orchestrator.patience import Patience
 from planner.coldstart.answers import Expected
+from planner.coldstart.attempt import Order, attempt, billed
 from planner.coldstart.command import Price, Request, budget_of, job_of, run
 from planner.coldstart.cooling import Cooling
+from planner.coldstart.costs import Budget
 from planner.coldstart.experiment import News
-from planner.coldstart.runs import Runs
+from planner.coldstart.outcomes import Outcome
+from planner.coldstart.runs import Run, Runs
 from planner.coldstart.store import read
+from planner.coldstart.subject import Subject
 from planner.errors import (
     AlwaysWarm,
     ColdCostDeclined,
@@ -23,6 +30,7 @@ from planner.errors import (
     ColdJobRefused,
     NeverCold,
     RunsFileOther,
+    RunsFileUnusable,
 )
 from tests.scripted_platform import KEY, Answer, Platform, accepts, gives, says, scripted
 
@@ -121,6 +129,24 @@ async def test_stopping_cancels_the_job_and_keeps_the_run(tmp_path: Path) -> Non
         assert [one.job for one in platform.to("cancel")] == ["job-1"]
     (kept,) = read(asked.file).runs
     assert (kept.outcome, kept.job) == ("interrupted", "job-1")
+    assert kept.seconds is not None
+    assert kept.billed_seconds is not None
+    assert kept.billed_seconds >= kept.seconds + 5  # it idles too
+
+
+async def test_a_job_that_cannot_be_written_down_is_cancelled() -> None:
+    def full(job: str) -> None:
+        raise RunsFileUnusable(job, reason="No space left on device")
+
+    order = Order(job_input={"say": "yes"}, expected=Expected(kind="any"), within=30.0)
+    async with (
+        scripted(status=[says("IN_PROGRESS")]) as platform,
+        aiohttp.ClientSession() as session,
+    ):
+        subject = Subject("ep", session=session, api_key=KEY, base_url=platform.base_url)
+        with pytest.raises(RunsFileUnusable, match="No space"):
+            await attempt(subject, order, number=1, submitted=full)
+        assert [one.job for one in platform.to("cancel")] == ["job-1"]
 
 
 async def test_a_deadline_cancels_the_job_and_names_the_reason(tmp_path: Path) -> None:
@@ -204,13 +230,24 @@ async def test_a_job_that_is_refused_ends_the_experiment(tmp_path: Path) -> None
     assert (kept.outcome, kept.code, kept.is_counted) == ("refused", "wrong_endpoint", False)
 
 
+async def test_a_key_that_is_withdrawn_meanwhile_leaves_a_run_that_is_billed(
+    tmp_path: Path,
+) -> None:
+    async with scripted(status=[gives({}, status=401)]) as platform:
+        with pytest.raises(EndpointAccessDenied):
+            await made(request(platform, tmp_path))
+    (kept,) = read(tmp_path / "runs.jsonl").runs
+    assert (kept.outcome, kept.job) == ("refused", "job-1")
+    assert kept.billed_seconds
+
+
 @pytest.mark.parametrize(("route", "kept"), [("run", ["refused"]), ("health", [])])
 async def test_a_wrong_key_is_no_cold_start(tmp_path: Path, route: str, kept: list[str]) -> None:
     async with scripted(**{route: [gives({}, status=401)]}) as platform:
         with pytest.raises(EndpointAccessDenied):
             await made(request(platform, tmp_path))
     found = read(tmp_path / "runs.jsonl")
-    assert [one.outcome for one in found.runs] == kept
+    assert [(one.outcome, one.billed_seconds) for one in found.runs] == [(name, 0) for name in kept]
     assert (found.counted, found.half_done) == ([], [])
 
 
@@ -242,6 +279,62 @@ async def test_the_platform_may_have_a_bad_moment(tmp_path: Path) -> None:
     assert [(one.outcome, one.mishaps) for one in found.runs] == [("ok", ("unreachable",))]
 
 
+async def test_a_platform_that_goes_silent_may_bill_all_the_same(tmp_path: Path) -> None:
+    bad = gives({}, status=502)
+    patience = Patience(first_pause=0.01, longest_pause=0.01, attempts=1, outage_seconds=0.05)
+    async with scripted(status=[bad]) as platform:
+        silent = await made(request(platform, tmp_path, runs=1, patience=patience))
+    async with scripted(run=[bad]) as platform:
+        asked = request(platform, tmp_path, runs=1, patience=patience, file=tmp_path / "b.jsonl")
+        closed = await made(asked)
+    assert [one.outcome for one in (*silent.runs, *closed.runs)] == ["unreachable"] * 2
+    assert silent.runs[0].billed_seconds
+    assert closed.runs[0].billed_seconds == 0
+
+
+@pytest.mark.parametrize(
+    "told", [pytest.param(10**400, id="immense"), 1e13, 1e308, -5000, "soon", True]
+)
+async def test_times_that_cannot_be_are_none(tmp_path: Path, told: object) -> None:
+    start = {"seconds": told, "phases": {"transcriber built": told}}
+    output = {"text": "yes", "cold_start": start, "timings": {"diarize": told}}
+    answer = says("COMPLETED", output=output, delayTime=told, executionTime=told, workerId="w")
+    async with scripted(status=[answer]) as platform:
+        found = await made(request(platform, tmp_path, runs=1))
+    (kept,) = found.runs
+    assert kept.outcome == "ok"
+    assert set(kept.parts) <= {"network"}
+
+
+@pytest.mark.parametrize("end", [DONE, says("IN_PROGRESS")])
+async def test_a_long_name_of_a_job_leaves_a_file_that_can_be_read(
+    tmp_path: Path, end: Answer
+) -> None:
+    name = "j" * 500
+    async with scripted(run=[accepts(name)], status=[end]) as platform:
+        asked = request(platform, tmp_path, runs=1)
+        task = asyncio.create_task(made(asked))
+        await platform.until_asked("status")
+        if end is not DONE:
+            task.cancel()
+        await asyncio.wait({task})
+        cancelled = [one.job for one in platform.to("cancel")]
+    (kept,) = read(asked.file).runs
+    assert kept.job == name[:200]
+    assert cancelled == ([] if end is DONE else [name])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("note", "x" * 1001), ("label", "x" * 201), ("label", "\ud800")]
+)
+async def test_what_the_file_cannot_keep_is_refused(tmp_path: Path, field: str, value: str) -> None:
+    async with scripted() as platform:
+        with pytest.raises(ColdJobInvalid, match=f"The {field} cannot be kept"):
+            await made(request(platform, tmp_path, **{field: value}))
+        assert not platform.asked
+    assert not (tmp_path / "runs.jsonl").exists()
+
+
 def answering(*answers: bool) -> tuple[list[str], Callable[[str], bool]]:
     asked: list[str] = []
 
@@ -267,13 +360,73 @@ async def test_above_a_stated_amount_somebody_has_to_agree(tmp_path: Path) -> No
 
 
 async def test_a_bound_stops_before_it_may_be_passed(tmp_path: Path) -> None:
-    # a run may take 35 s, and takes 7
+    # a run may take 36 s, and takes 7
     price = Price(dollars_per_second=0.01, at_most=0.50, ask_above=1.0)
     async with scripted(status=[DONE]) as platform:
         asked = request(platform, tmp_path, price=price, runs=9)
         ending = await run(asked, agreed=lambda _: False, tell=lambda _: None, told=lambda _: None)
     assert ending == "budget"
     assert len(read(asked.file).runs) == 3
+
+
+async def test_warm_runs_use_up_what_was_agreed_to(tmp_path: Path) -> None:
+    # a run may take 36 s, and a warm one is billed for 26: a third may pass the 72 of two runs
+    old = {"seconds": 100.0, "phases": {}}
+    warm = says(
+        "COMPLETED", output={"cold_start": old}, delayTime=20_000, executionTime=500, workerId="w"
+    )
+    price = Price(dollars_per_second=0.01)
+    async with scripted(status=[warm, warm, DONE]) as platform:
+        asked = request(platform, tmp_path, price=price)
+        ending = await run(asked, agreed=lambda _: False, tell=lambda _: None, told=lambda _: None)
+    assert ending == "budget"
+    assert [one.outcome for one in read(asked.file).runs] == ["warm", "warm"]
+
+
+def test_runs_that_all_last_until_their_deadline_are_what_was_agreed_to() -> None:
+    budget = Budget(dollars_per_second=0.00019, source="as given", within=30.0, idle_seconds=5.0)
+    late = Run(number=1, outcome="timed_out", seconds=30.02)  # seen a moment after it
+    runs = [late.model_copy(update={"billed_seconds": billed(late, idle=5.0)})] * 40
+    agreed = replace(budget, at_most=budget.bound(40))
+    assert all(agreed.allows(runs[:done]) for done in range(40))
+    assert not agreed.allows(runs)
+
+
+def test_what_is_not_known_is_taken_for_billed() -> None:
+    budget = Budget(
+        dollars_per_second=0.01, source="as given", within=30.0, idle_seconds=5.0, at_most=1.0
+    )
+    killed = Run(number=1, outcome="interrupted")
+    known = Run(number=2, outcome="ok", seconds=9.0, billed_seconds=14.0)
+    assert budget.spent([killed, known]) == pytest.approx(0.50)
+    assert budget.allows([killed, known])
+    assert not budget.allows([killed, killed])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "job", "seconds"),
+    [
+        ("unreachable", None, 0.0),
+        ("unreachable", "j", 15.0),
+        ("refused", None, 0.0),
+        ("refused", "j", 15.0),
+        ("no_worker", "j", 0.0),
+        ("no_capacity", "j", 0.0),
+        ("never_ready", "j", 15.0),
+        ("interrupted", None, 15.0),
+    ],
+)
+def test_only_what_no_worker_did_is_free(outcome: Outcome, job: str | None, seconds: float) -> None:
+    tried = Run(number=1, outcome=outcome, seconds=10.0, job=job)
+    assert billed(tried, idle=5.0) == seconds
+
+
+async def test_a_bound_needs_a_price(tmp_path: Path) -> None:
+    async with scripted() as platform:
+        price = Price(at_most=5.0)
+        asked = request(platform, tmp_path, base_url="https://api.example/v2", price=price)
+        with pytest.raises(ColdCostUnknown, match="--at-most needs a price"):
+            await run(asked, agreed=lambda _: True, tell=lambda _: None, told=lambda _: None)
 
 
 async def test_without_a_price_somebody_has_to_agree(tmp_path: Path) -> None:

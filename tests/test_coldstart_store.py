@@ -84,6 +84,29 @@ def test_runs_of_another_experiment_are_not_mixed(tmp_path: Path) -> None:
         assert file.runs.experiment.label == "here"
 
 
+@pytest.mark.parametrize(
+    "content", ['{"token": "of somebody"}', "sk-secret", '{"experiment": "of mice"}', "\n", "\n\nx"]
+)
+def test_a_file_of_somebody_else_is_left_as_it_is(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "token.json"
+    path.write_text(content)
+    with pytest.raises(RunsFileInvalid), opened(path, EXPERIMENT):
+        pass
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20, 60, -1])
+def test_a_first_line_that_breaks_off_is_begun_again(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "runs.jsonl"
+    with opened(path, EXPERIMENT):
+        pass
+    whole = path.read_bytes()
+    path.write_bytes(whole[:kept])
+    with opened(path, EXPERIMENT):
+        pass
+    assert path.read_bytes() == whole
+
+
 def test_two_commands_do_not_write_to_one_file(tmp_path: Path) -> None:
     path = tmp_path / "runs.jsonl"
     with (

@@ -92,7 +92,7 @@ def test_with_too_few_runs_nothing_is_judged() -> None:
     assert verdict(some, "reactive pool").answer == "not enough runs"
     assert verdict(experiment(STEADY[:9]), "variance").answer == "not enough runs"
     # nor where one half of the interval lies on the other side
-    wide = [10.0, 11.0, 12.0, 20.0, 10.5, 9.5, 12.5, 11.5, 19.0, 10.0]
+    wide = [10.0, 11.0, 12.0, 30.0, 10.5, 9.5, 12.5, 11.5, 29.0, 10.0]
     assert verdict(experiment(wide), "variance").answer == "not enough runs"
     nothing = examine(experiment([]))
     assert (nothing.overall, nothing.times) == ("not enough runs", None)
@@ -101,6 +101,15 @@ def test_with_too_few_runs_nothing_is_judged() -> None:
 def test_enough_good_runs_are_accepted() -> None:
     assert examine(experiment(STEADY * 4)).overall == "accepted"
     assert examine(experiment([2.0, 60.0, 3.0, 45.0] * 10)).overall == "rejected"
+
+
+def test_what_is_surely_not_bad_is_accepted_be_it_good_or_fair() -> None:
+    between = experiment([10.0, 11.0, 12.0, 20.0, 10.5, 9.5, 12.5, 11.5, 19.0, 10.0] * 4)
+    found = verdict(between, "variance")
+    assert found.estimate
+    assert 0.3 in found.estimate.interval
+    assert (found.answer, found.why) == ("fair", "surely not above 50%")
+    assert examine(between).overall == "accepted"
 
 
 def test_runs_that_do_not_count_change_nothing() -> None:
@@ -148,6 +157,17 @@ def test_a_real_difference_is_found_and_measured() -> None:
     assert found.parts["queue"].estimate.value == 0
 
 
+def test_where_most_runs_are_the_same_ranks_say_which_is_better() -> None:
+    same, slower = experiment([10.0] * 40), experiment([10.0] * 28 + [11.0] * 12)
+    later, earlier = compare(same, slower).seconds, compare(slower, same).seconds
+    assert later.estimate
+    assert later.estimate.value == 0
+    assert later.answer == "first is better"
+    assert later.why == "the second is later by ranks; the median difference is 0"
+    assert earlier.answer == "second is better"
+    assert "earlier by ranks" in earlier.why
+
+
 def test_no_difference_is_not_called_one() -> None:
     found = compare(experiment(STEADY), experiment([value + 0.1 for value in STEADY[::-1]]))
     assert found.seconds.answer == "no difference shown"
@@ -188,6 +208,19 @@ def test_what_is_found_is_json_and_a_table() -> None:
     for words in ("10 of 11 runs are ok, 1 more", "no_capacity", "at least", "no difference shown"):
         assert words in shown.get()
     assert comparison_as_json(compare(runs, runs))["seconds"]["answer"] == "no difference shown"
+
+
+def test_names_that_came_with_a_file_are_no_markup() -> None:
+    name = "x[/b] [red]y"
+    runs = Runs(
+        experiment=Experiment(label=name, endpoint="ep"),
+        runs=[Run(number=1, outcome="ok", seconds=3.0, parts={name: 1.0})],
+    )
+    console = Console(record=True, width=160)
+    with console.capture() as shown:
+        show_comparison(compare(runs, runs), console)
+        show(examine(runs), console)
+    assert shown.get().count(name) == 5  # two labels and a part, a label and a part
 
 
 def test_the_same_runs_are_the_same_picture(tmp_path: Path) -> None:

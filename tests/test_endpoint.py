@@ -79,6 +79,19 @@ class TestAnErrand:
         assert (result.output, result.job, result.worker) == (YES, "job-1", "w1")
         assert (result.delay, result.execution, result.submissions) == (2.5, 1.25, 1)
 
+    @pytest.mark.parametrize(
+        "told", [pytest.param(10**400, id="immense"), 1e13, 1e308, -1, True, "soon"]
+    )
+    async def test_takes_a_time_that_cannot_be_for_none(self, told: object) -> None:
+        done = says("COMPLETED", output=YES, delayTime=told, executionTime=told)
+        async with scripted(status=(done,)) as platform, caller(platform) as endpoint:
+            result = await endpoint.run(WISH, within=LONG)
+        assert (result.delay, result.execution) == (0.0, 0.0)
+
+    async def test_refuses_a_job_id_that_no_address_can_hold(self) -> None:
+        async with scripted(run=(accepts("\ud800"),)) as platform:
+            assert isinstance(await failure(platform), errors.ReplyInvalid)
+
     async def test_shows_the_key_and_bounds_the_job_by_its_deadline(self) -> None:
         async with scripted() as platform, caller(platform) as endpoint:
             await endpoint.run(WISH, within=60)

@@ -18,7 +18,7 @@ from handlers.errors import (
     ReplyInvalid,
 )
 from planner.coldstart.answers import Answer, Expected, read
-from planner.coldstart.breakdown import Start, engines_were_warm, split, was_cold
+from planner.coldstart.breakdown import MOST_SECONDS, Start, engines_were_warm, split, was_cold
 from planner.coldstart.outcomes import Facts, judge, mishaps
 from planner.coldstart.runs import Run, Seen
 from planner.coldstart.subject import Look, Sight, Subject
@@ -104,7 +104,8 @@ async def attempt(
         subject: the endpoint, which is cold.
         order: what is asked.
         number: of the run.
-        submitted: told the id of the job as soon as there is one; it must not block.
+        submitted: told the id of the job, as far as it is kept, as soon as there is one; it must
+            not block. Where it raises, the job is cancelled.
 
     Raises:
         EndpointAccessDenied: the platform does not take the key.
@@ -135,8 +136,8 @@ async def _one(
         async with asyncio.timeout_at(end):
             update = await subject.submit(order.job_input, within=order.within)
             job = update.job
-            submitted(job)
-            notes.saw_job(Look(update=update))
+            notes.saw_job(Look(update=update))  # before what may fail: such a job is cancelled
+            submitted(_text(job, most=_MOST_NAME))
             await _follow(subject, job, notes)
     except TimeoutError:
         notes.late = True
@@ -273,10 +274,11 @@ def billed(run: Run, *, idle: float) -> float:
     What is not known is taken for billed: all of a run without parts but where no worker ran, and
     the waiting of one whose reply does not say when its worker began.
     """
-    if run.outcome in {"unreachable", "no_worker", "no_capacity"}:
+    was_refused = run.outcome in {"unreachable", "refused"} and run.job is None
+    if was_refused or run.outcome in {"no_worker", "no_capacity"}:
         return 0.0
     free = run.parts.get("queue", 0.0) + run.parts.get("network", 0.0)
-    return float(math.ceil((run.seconds or 0.0) - free + idle))
+    return min(MOST_SECONDS, float(math.ceil((run.seconds or 0.0) - free + idle)))
 
 
 def _rounded(parts: Mapping[str, float], *, whole: float) -> dict[str, float]:

@@ -5,7 +5,6 @@ start (`cold_start`, see `handlers.cold_start`), and what is left of the caller'
 part of its own.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -28,6 +27,8 @@ DEFINITIONS: Final[Mapping[str, str]] = MappingProxyType(
 REST: Final = "rest"
 """What the parts of a run that was written elsewhere leave of its whole."""
 
+MOST_SECONDS: Final = 1e7
+"""That anything may take; what is longer nobody measured."""
 _TOLERANCE: Final = 0.5
 """Seconds by which a process may seem older than its job, which two clocks take."""
 _WEIGHTS: Final = ("found", "weights", "download", "fetch")
@@ -171,4 +172,4 @@ def _number(value: Any) -> float | None:  # noqa: ANN401  JSON of somebody else
     """Seconds that came from elsewhere; None where they are none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
+    return float(value) if 0 <= value <= MOST_SECONDS else None

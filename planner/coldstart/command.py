@@ -4,11 +4,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from pydantic import ValidationError
 from yarl import URL
 
 from handlers.prices import HOUR, PriceList, PriceUnknown
@@ -92,21 +93,30 @@ class Request:
         """What the file says of it; the input's digest stands for it, since it may hold keys.
 
         An address that was signed anew is the same address.
+
+        Raises:
+            ColdJobInvalid: a name, the note or a time is longer than the file keeps.
+
         """
         audio = self.job_input.get("audio_url")
         address = {"audio_url": audio.partition("?")[0]} if isinstance(audio, str) else {}
         text = json.dumps({**self.job_input, **address}, sort_keys=True).encode()
         expected = f"\n{self.expected.text}".encode() if self.expected.text else b""
-        return Experiment(
-            label=self.label or self.endpoint,
-            endpoint=self.endpoint,
-            platform=_origin(self.base_url),
-            kind=self.expected.kind,
-            input_sha256=hashlib.sha256(text + expected).hexdigest(),
-            deadline=self.within,
-            also_cold=tuple(self.also_cold),
-            note=self.note,
-        )
+        try:
+            return Experiment(
+                label=self.label or self.endpoint,
+                endpoint=self.endpoint,
+                platform=_origin(self.base_url),
+                kind=self.expected.kind,
+                input_sha256=hashlib.sha256(text + expected).hexdigest(),
+                deadline=self.within,
+                also_cold=tuple(self.also_cold),
+                note=self.note,
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            message = f"The {first['loc'][0]} cannot be kept: {first['msg']}. Give another."
+            raise ColdJobInvalid(message) from None
 
 
 def job_of(kind: Kind, *, audio: str | Path | None = None, raw: Path | None = None) -> Any:  # noqa: ANN401
@@ -140,7 +150,7 @@ def budget_of(request: Request) -> Budget | None:
     """What it may cost; None where nobody says what a worker costs.
 
     Raises:
-        ColdCostUnknown: a pool has no price.
+        ColdCostUnknown: a pool has no price, or there is a bound and none at all.
 
     """
     price, source = request.price.dollars_per_second, "as given"
@@ -154,6 +164,8 @@ def budget_of(request: Request) -> Budget | None:
     if price is None and URL(request.base_url).host in _LOOPBACK:
         price, source = 0.0, "this machine"
     if price is None:
+        if request.price.at_most is not None:
+            raise ColdCostUnknown(reason="--at-most needs a price, else leave it out.")
         return None
     return Budget(
         dollars_per_second=price,
@@ -185,23 +197,19 @@ async def run(
 
     """
     budget = budget_of(request)
-    plan = Plan(
-        runs=request.runs,
-        order=Order(
-            job_input=request.job_input,
-            expected=request.expected,
-            within=request.within,
-            watch=request.watch,
-            idle_seconds=request.idle_seconds,
-            all_cold=bool(request.also_cold),
-        ),
-        cooling=request.cooling,
-        budget=budget,
+    order = Order(
+        job_input=request.job_input,
+        expected=request.expected,
+        within=request.within,
+        watch=request.watch,
+        idle_seconds=request.idle_seconds,
+        all_cold=bool(request.also_cold),
     )
     with opened(request.file, request.experiment) as file:
         missing = max(0, request.runs - len(file.runs.counted))
         if missing:
-            _agree(budget, request, missing, done=file.runs.runs, agreed=agreed, tell=tell)
+            budget = _agree(budget, request, missing, done=file.runs.runs, agreed=agreed, tell=tell)
+        plan = Plan(runs=request.runs, order=order, cooling=request.cooling, budget=budget)
         async with aiohttp.ClientSession(trust_env=True) as session:
             subject, *others = (
                 Subject(
@@ -224,16 +232,17 @@ def _agree(  # noqa: PLR0913  what the question is made of
     done: Sequence[Any],
     agreed: Callable[[str], bool],
     tell: Callable[[str], None],
-) -> None:
+) -> Budget | None:
+    """Have the cost agreed to; gives the budget that ends where that does, also of warm runs."""
     if budget is None:
         if not agreed(f"{missing} runs, and nobody says what a worker costs. Go on?"):
             raise ColdCostUnknown(reason="neither a pool nor a price is given.")
-        return
+        return None
     if not budget.dollars_per_second:
-        return
-    bound = budget.bound(missing)
+        return budget
+    spent, bound = budget.spent(done), budget.bound(missing)
     if budget.at_most is not None:
-        bound = min(bound, max(0.0, budget.at_most - budget.spent(done)))
+        bound = min(bound, max(0.0, budget.at_most - spent))
     estimate = budget.estimate(missing, done=done)
     likely = f", about ${estimate:.2f} as runs went so far" if estimate is not None else ""
     text = (
@@ -243,6 +252,8 @@ def _agree(  # noqa: PLR0913  what the question is made of
     tell(text)
     if bound > request.price.ask_above and not agreed(f"{text} Go on?"):
         raise ColdCostDeclined(dollars=bound)
+    most = spent + bound
+    return replace(budget, at_most=most if budget.at_most is None else min(budget.at_most, most))
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -113,8 +113,12 @@ def _seconds(first: Runs, second: Runs, *, confidence: float) -> Contrast:
     value, interval = found.estimate.value, found.estimate.interval
     answer: Answer = "no difference shown"
     if found.p_value <= 1 - confidence:
-        answer = "first is better" if value > 0 else "second is better"
-        why = f"the second takes {abs(value):.1f} s {'more' if value > 0 else 'less'}"
+        is_later = found.lean > 0
+        answer = "first is better" if is_later else "second is better"
+        why = f"the second takes {abs(value):.1f} s {'more' if is_later else 'less'}"
+        if not value:  # most are the same, and of the others most lie on one side
+            side = "later" if is_later else "earlier"
+            why = f"the second is {side} by ranks; the median difference is 0"
     elif found.least_p_value > 1 - confidence or not math.isfinite(interval.low):
         answer, why = UNDECIDED, "with so few, even one all slower than the other shows nothing"
     else:

@@ -1,5 +1,6 @@
 """What trying cold starts may cost, before and while it is done."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from typing import Final
 
 from planner.coldstart.runs import Run
 
+_ROUNDED: Final = 1 + 1e-9
+"""What rounding may add to a sum that is to count as the same."""
 _TYPICAL: Final = 3
 """Runs from which on those that were done say what the next will take."""
 
@@ -31,12 +34,15 @@ class Budget:
     at_most: float | None = None
 
     def spent(self, runs: Sequence[Run]) -> float:
-        """Dollars of runs that ended, at least about."""
-        return self.dollars_per_second * sum(run.billed_seconds or 0.0 for run in runs)
+        """Dollars of runs that ended, about; one of which that is not known took all it could."""
+        billed = (run.billed_seconds for run in runs)
+        return self.dollars_per_second * sum(
+            self._longest if seconds is None else seconds for seconds in billed
+        )
 
     def bound(self, count: int) -> float:
         """Dollars that so many further runs cost at most, one worker at a time."""
-        return self.dollars_per_second * count * (self.within + self.idle_seconds)
+        return self.dollars_per_second * count * self._longest
 
     def estimate(self, count: int, *, done: Sequence[Run]) -> float | None:
         """Dollars that so many further runs may be expected to cost; None before some are done."""
@@ -47,4 +53,11 @@ class Budget:
 
     def allows(self, runs: Sequence[Run]) -> bool:
         """Whether one more run stays within the bound, whatever it takes."""
-        return self.at_most is None or self.spent(runs) + self.bound(1) <= self.at_most
+        if self.at_most is None:
+            return True
+        return self.spent(runs) + self.bound(1) <= self.at_most * _ROUNDED
+
+    @property
+    def _longest(self) -> float:
+        """Seconds billed for a run; it is seen to end just after its deadline, in whole seconds."""
+        return math.ceil(self.within + self.idle_seconds) + 1.0

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from handlers.errors import ParleyError
-from planner.coldstart.attempt import Order, attempt, withdraw
+from planner.coldstart.attempt import Order, attempt, billed, withdraw
 from planner.coldstart.cooling import Cooling, cool
 from planner.coldstart.costs import Budget
+from planner.coldstart.outcomes import Outcome
 from planner.coldstart.runs import Begun, Run
 from planner.coldstart.store import RunsFile
 from planner.coldstart.subject import Subject
@@ -116,6 +117,8 @@ async def _next(  # noqa: PLR0913  what it works with
     began = Begun(number=number, at=datetime.now(UTC))
     file.begin(began)
     told(News("begins", number))
+    clock = asyncio.get_running_loop().time
+    start = clock()
     job: str | None = None
 
     def submitted(name: str) -> None:
@@ -124,15 +127,26 @@ async def _next(  # noqa: PLR0913  what it works with
         file.begin(began.model_copy(update={"job": name}))
         told(News("submitted", number, name))
 
+    def ended(outcome: Outcome, detail: str, code: str | None = None) -> Run:
+        run = Run(
+            number=number,
+            at=began.at,
+            outcome=outcome,
+            seconds=round(clock() - start, 3),
+            code=code,
+            detail=detail,
+            job=job,
+        )
+        return run.model_copy(update={"billed_seconds": billed(run, idle=plan.order.idle_seconds)})
+
     try:
         run = await attempt(subject, plan.order, number=number, submitted=submitted)
     except ParleyError as error:  # of the key or the endpoint's id
-        detail = str(error)
-        file.end(Run(number=number, at=began.at, outcome="refused", code=error.code, detail=detail))
+        file.end(ended("refused", str(error), error.code))
         raise
     except asyncio.CancelledError:
         detail = "this command was stopped" + ("" if job else " before the platform took the job")
-        run = Run(number=number, at=began.at, outcome="interrupted", job=job, detail=detail)
+        run = ended("interrupted", detail)
         file.end(run)
         told(News("ended", number, run=run))
         raise

@@ -161,12 +161,15 @@ class Shift:
 
     Attributes:
         estimate: the median of all differences of two values (Hodges and Lehmann), in their unit.
+        lean: the share of differences that are more than 0, less the share below 0; the side on
+            which the test finds the second, also where the estimate is 0 because of ties.
         p_value: that both come from the same distribution.
         least_p_value: that samples of this size could have given at all.
 
     """
 
     estimate: Estimate
+    lean: float
     p_value: float
     least_p_value: float
 
@@ -194,7 +197,8 @@ def shift(first: _Values, second: _Values, *, confidence: float = CONFIDENCE) ->
         interval = Interval(float(differences[place - 1]), float(differences[-place]))
     estimate = Estimate(float(np.median(differences)), interval)
     least = min(1.0, 2 / math.comb(len(first) + len(second), len(first)))
-    return Shift(estimate, rank_test(first, second), least)
+    lean = float(np.sign(differences).mean())
+    return Shift(estimate, lean, rank_test(first, second), least)
 
 
 def rank_test(first: _Values, second: _Values) -> float:

@@ -86,8 +86,9 @@ def show(findings: "Findings", console: "Console") -> None:
 def show_comparison(comparison: "Comparison", console: "Console") -> None:
     """Print how two experiments compare."""
     first, second = comparison.first, comparison.second
-    console.print(f"First:  {first.experiment.label}, {_ok(first.good, first.counted)}")
-    console.print(f"Second: {second.experiment.label}, {_ok(second.good, second.counted)}")
+    for place, runs in (("First: ", first), ("Second:", second)):
+        # as text: a label that came with a file is no markup
+        console.print(Text(f"{place} {runs.experiment.label}, {_ok(runs.good, runs.counted)}"))
     table = _table("", "answer", "second less first", "p", "")
     for contrast, percent in ((comparison.success, True), (comparison.seconds, False)):
         estimate = contrast.estimate
@@ -98,7 +99,7 @@ def show_comparison(comparison: "Comparison", console: "Console") -> None:
     if comparison.parts:
         parts = _table("part", "second less first, s")
         for name, moved in comparison.parts.items():
-            parts.add_row(name, _told(moved.estimate, signed=True))
+            parts.add_row(Text(name), _told(moved.estimate, signed=True))
         console.print(parts)
 
 

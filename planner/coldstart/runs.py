@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from planner.coldstart.breakdown import DEFINITIONS, REST
+from planner.coldstart.breakdown import DEFINITIONS, MOST_SECONDS, REST
 from planner.coldstart.outcomes import NOT_COUNTED, Mishap, Outcome
 
 FORMAT: Final = "parley-coldstart/1"
@@ -15,7 +15,7 @@ _TOLERANCE: Final = 0.01
 """Seconds by which rounded parts may be more than the whole."""
 _MOST_SIGHTS: Final = 1000
 
-Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS, allow_inf_nan=False)]
 _Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 _Text = Annotated[str, Field(max_length=1000)]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]

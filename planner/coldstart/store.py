@@ -19,11 +19,14 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from planner.coldstart.runs import Begun, Experiment, Run, Runs
+from planner.coldstart.runs import FORMAT, Begun, Experiment, Run, Runs
 from planner.errors import RunsFileInvalid, RunsFileOther, RunsFileUnusable
 
 _MOST_BYTES: Final = 64 * 2**20
 _MOST_RUNS: Final = 2000
+_HEAD: Final = json.dumps({"experiment": {"format": FORMAT}}).encode().rstrip(b"}")
+"""With which every file begins."""
+_NAMELESS: Final = "it names no experiment"
 _KINDS: Final[dict[str, type[BaseModel]]] = {"experiment": Experiment, "begun": Begun, "run": Run}
 
 
@@ -104,12 +107,16 @@ def read(path: Path) -> Runs:
     """
     runs, _ = _parsed(path, _content(path))
     if runs is None:
-        raise RunsFileInvalid(str(path), line=1, reason="it names no experiment")
+        raise RunsFileInvalid(str(path), line=1, reason=_NAMELESS)
     return runs
 
 
 def _resumed(path: Path, descriptor: int, experiment: Experiment) -> Runs:
-    runs, whole = _parsed(path, _content(path))
+    content = _content(path)
+    runs, whole = _parsed(path, content)
+    if runs is None and not (content.startswith(_HEAD) or _HEAD.startswith(content)):
+        # somebody else's: nothing of it may be cut off
+        raise RunsFileInvalid(str(path), line=1, reason=_NAMELESS)
     if runs and (different := runs.experiment.differs(experiment)):
         raise RunsFileOther(str(path), fields=different)
     try:

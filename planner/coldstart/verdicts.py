@@ -214,10 +214,10 @@ def _of_variance(runs: Runs, criteria: Criteria) -> Verdict:
         answer, why = "good", f"surely below {good:.0%}"
     elif found.interval.low > bad:
         answer, why = "bad", f"surely above {bad:.0%}"
-    elif found.interval.low >= good and found.interval.high <= bad:
-        answer, why = "fair", f"surely between {good:.0%} and {bad:.0%}"
+    elif found.interval.high <= bad:
+        answer, why = "fair", f"surely not above {bad:.0%}"
     else:
-        why = f"the interval lies on both sides of {good:.0%} or {bad:.0%}"
+        why = f"the interval lies on both sides of {bad:.0%}"
     return Verdict(about="variance", answer=answer, estimate=found, why=why)
 
 
