@@ -1,6 +1,7 @@
 """`parley plan`: which shape, how warm, at what cost, for one's own traffic."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -212,7 +213,10 @@ def plan(  # noqa: PLR0913  one parameter an option
     err = console(stderr=True)
     try:
         if record is not None and log is not None:
-            watch(record, into=log, hours=hours, variables=os.environ, err=err)
+            watched = watch(record, into=log, hours=hours, variables=os.environ, err=err)
+            if watched.is_all:
+                begins, ends = asked.since or watched.since, asked.until or watched.until
+                asked = replace(asked, since=begins, until=ends)
         prices = prices_of_today(os.environ, err=err)
         answer(asked, prices=prices, out=console(), err=err, today=datetime.now(UTC).date())
     except (PlanError, ParleyError) as error:

@@ -90,6 +90,10 @@ class PlainFleet:
         self.time = 0.0
         self.work_seconds = self.idle_seconds = 0.0
         self.moments: list[float] = []
+        while self.minima and self.minima[0][0] <= 0:
+            _, self.minimum = self.minima.pop(0)
+        for _ in range(self.minimum):
+            self._add(Worker(0.0, 0.0, is_revived=False))
 
     # --- what happens when
 
@@ -215,8 +219,11 @@ class PlainFleet:
             self.cold_starts += 1
             born = time + rules.placing_seconds
             worker = Worker(born, born + rules.start_seconds, is_revived=False)
-        self.workers.append(worker)
         self.latest_start = time
+        self._add(worker)
+
+    def _add(self, worker: Worker) -> None:
+        self.workers.append(worker)
         self._at(worker.ready, 2, lambda time: self._ready(worker, time))
 
     def _ready(self, worker: Worker, time: float) -> None:

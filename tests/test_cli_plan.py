@@ -83,6 +83,16 @@ def test_bad_rows_are_left_out_when_that_is_asked_for_and_counted(tmp_path: Path
     assert json.loads(done.stdout)["traffic"]["requests"] == len(ROWS)
 
 
+def test_names_of_files_are_shown_as_they_are(tmp_path: Path) -> None:
+    path = log(tmp_path, "yesterday,120,[/b]")
+    strange = path.rename(tmp_path / "a[bold]b.csv")
+    done = parley_plan(strange, "--skip-bad", "--json", tmp_path / "[bold].json")
+    assert done.exit_code == 0, done.output
+    assert "a[bold]b.csv were left out" in " ".join(done.stderr.split())
+    assert "log a[bold]b.csv" in done.stdout
+    assert "[bold].json" in done.stderr
+
+
 def test_a_wish_of_seconds_or_of_dollars_decides(tmp_path: Path) -> None:
     path = log(tmp_path)
     slow, fast = (answer_of(path, "--p95", limit) for limit in (120, 16))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+import typer
 from aiohttp import web
+from typer.testing import CliRunner, Result
 
 from emulator.jobs import Job
 from emulator.limits import Limits, Rate
@@ -20,6 +23,7 @@ from emulator.platform import LocalPlatform
 from emulator.queue import JobQueue
 from handlers.errors import EndpointAccessDenied, EndpointNotFound, EndpointUnreachable
 from orchestrator.patience import Patience
+from parley.plan import plan
 from planner.errors import JobsUnlisted, RecordNotWritten
 from planner.traffic.jobs import Recorded, record_jobs
 from planner.traffic.log import read_log
@@ -156,7 +160,7 @@ async def test_jobs_that_were_there_before_are_counted_and_left_out(tmp_path: Pa
 @pytest.mark.parametrize(
     "output",
     [{"result_url": "https://b/r", "bytes": 9, "sha256": "0"}, "text", spoken("93"),
-     spoken([1]), spoken(-1), spoken(0), {"usage": 3}],
+     spoken([1]), spoken(-1), spoken(0), spoken(10**400), {"usage": 3}],
 )  # fmt: skip
 async def test_a_job_whose_audio_nobody_tells_is_written_without(
     tmp_path: Path, output: object
@@ -314,3 +318,42 @@ async def test_a_list_that_shares_nothing_with_the_one_before_is_counted(tmp_pat
         await watch.look()
         recorded = await watch.end()
     assert recorded == Recorded(jobs=2, before=1, jumps=2)
+
+
+# --- the command that watches, and then plans
+
+
+async def planned(log: Path) -> Result:
+    """What `parley plan --record` says of an endpoint that gets one job in a few seconds."""
+    application = typer.Typer()
+    application.command()(plan)
+    command = f"{log} --record ep --hours 0.001 --shape single --volumes 1 --json -".split()
+    async with listing({"requests": []}, {"requests": [{"id": "a"}]}) as url:
+        environment = {
+            "RUNPOD_API_KEY": KEY,
+            "RUNPOD_API_BASE": url.removesuffix("/v2"),
+            "RUNPOD_ENDPOINT_BASE_URL": url,
+        }
+        runner = CliRunner(env=environment)
+        return await asyncio.to_thread(runner.invoke, application, command)
+
+
+async def test_what_a_new_log_observed_is_the_time_that_was_watched(tmp_path: Path) -> None:
+    done = await planned(tmp_path / "jobs.jsonl")
+    assert done.exit_code == 0, done.output
+    traffic = json.loads(done.stdout)["traffic"]
+    said = re.findall(r"--(?:since|until) ([-0-9]+T[0-9:]+)", done.stderr)
+    since, until = map(datetime.fromisoformat, said)
+    assert traffic["requests"] == 1
+    assert traffic["days"] == pytest.approx((until - since) / timedelta(days=1), rel=1e-3)
+
+
+async def test_what_was_in_the_log_before_is_still_planned_for(tmp_path: Path) -> None:
+    log = tmp_path / "jobs.jsonl"
+    before = datetime.now(UTC) - timedelta(days=1)
+    log.write_text(json.dumps({"time": before.isoformat(), "audio_seconds": 5.0}) + "\n")
+    done = await planned(log)
+    assert done.exit_code == 0, done.output
+    traffic = json.loads(done.stdout)["traffic"]
+    assert (traffic["requests"], traffic["days"] > 1) == (2, True)
+    assert "The time that was watched: --since" in done.stderr

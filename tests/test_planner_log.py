@@ -395,12 +395,22 @@ class TestAFile:
 
 class TestWhatWasObserved:
     def test_goes_a_mean_gap_beyond_the_last_request(self, log: Path) -> None:
-        trace = read_log(table(log, "1785758400,1,", "1785758410.5,1,", "1785758420,1,"))
-        assert (trace.start, trace.span) == (NOON, 30.0)
+        trace = read_log(table(log, "1785758400,1,", "1785858400.5,1,", "1785958400,1,"))
+        assert (trace.start, trace.span) == (NOON, 300_000.0)
 
-    def test_is_a_day_of_a_single_moment(self, log: Path) -> None:
-        assert read_log(table(log, GOOD)).span == 86400
-        assert read_log(table(log, GOOD, GOOD)).span == 86400
+    @pytest.mark.parametrize("times", [[0.0], [0.0, 0.0], [0.0, 20.0, 40.0], [0.0, 50_000]])
+    def test_is_a_day_at_least_where_nobody_says_how_long_it_was(
+        self, log: Path, times: list[float]
+    ) -> None:
+        rows = (f"{1785758400 + second},1," for second in times)
+        trace = read_log(table(log, *rows))
+        assert trace.span == (86400 if times[-1] < 50_000 else 100_000)
+
+    def test_is_a_mean_gap_beyond_the_last_request_where_only_its_begin_is_stated(
+        self, log: Path
+    ) -> None:
+        table(log, "1785758400,1,", "1785758410.5,1,", "1785758420,1,")
+        assert read_log(log, since=NOON).span == 30.0
 
     def test_begins_at_a_whole_second(self, log: Path) -> None:
         trace = read_log(table(log, "1785758400.75,1,"))

@@ -1,6 +1,7 @@
 """Profiles: what a file may state, and that the requests made of it are as stated."""
 
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,13 @@ class TestMadeRequests:
         assert found.requests == 582
         assert found.bursts.count == 34
 
+    def test_are_no_burst_where_no_weekday_has_the_requests_for_one(self) -> None:
+        bursts = {"per_day": 1 / 90, "mean": 3, "largest": 3, "median_gap_minutes": 1}
+        found = describe(
+            make_trace(stated(days=90, requests_per_day=1 / 30, bursts=bursts), seed=0)
+        )
+        assert (found.requests, found.bursts.count) == (3, 0)
+
     @pytest.mark.parametrize("seed", range(3))
     def test_meet_by_chance_where_bursts_are_not_kept_apart(self, seed: int) -> None:
         brief = Profile.read("brief")
@@ -319,6 +327,8 @@ class TestAFile:
                 {"bursts": {"per_day": 20, "mean": 9, "median_gap_minutes": 1}},
                 "bursts.per_day times bursts.mean must not be above requests_per_day",
             ),
+            ({"start": date.min}, "start: should be greater than or equal to 2000-01-01"),
+            ({"start": date(9999, 12, 1)}, "start: should be less than 2100-01-01"),
         ],
     )
     def test_that_states_what_cannot_be_is_told_by_key(

@@ -104,6 +104,10 @@ def changes(rules: FleetRules) -> list[tuple[float, int]]:
     return list(zip(times.tolist(), workers, strict=True))
 
 
+def there_from_the_start(rules: FleetRules) -> int:
+    return [workers for second, workers in changes(rules) if second == 0][-1]
+
+
 def played(jobs: Jobs, rules: FleetRules) -> tuple[list[float], list[int], Outcome]:
     """The end and the flags of each request, and what came of it."""
     fleet = FleetSimulation(rules, start=START, span=SPAN)
@@ -273,7 +277,7 @@ class TestWhateverHappens:
         assert outcome.end >= max(ends, default=0.0)
 
         parts = (outcome.start_seconds, outcome.work_seconds, outcome.idle_seconds)
-        lives = outcome.cold_starts + outcome.revivals
+        lives = outcome.cold_starts + outcome.revivals + there_from_the_start(rules)
         assert min(parts) >= 0
         assert sum(parts) <= outcome.billed_seconds <= sum(parts) + lives
         assert 0 <= outcome.utilisation <= 1
@@ -433,8 +437,24 @@ class TestEdges:
         outcome = outcome_of(
             NOTHING, FleetRules(start_seconds=10, placing_seconds=30, workers_min=1)
         )
-        assert (outcome.start_seconds, outcome.idle_seconds) == (10, SPAN - 40)
-        assert (outcome.billed_seconds, outcome.end) == (SPAN - 30, SPAN)
+        assert (outcome.start_seconds, outcome.idle_seconds) == (0, SPAN)
+        assert (outcome.billed_seconds, outcome.end) == (SPAN, SPAN)
+
+    def test_workers_that_are_kept_are_ready_for_the_first_request(self) -> None:
+        rules = FleetRules(start_seconds=10, placing_seconds=30, workers_min=2)
+        ends, flags, outcome = played(Jobs(np.zeros(2), np.full(2, 5.0)), rules)
+        assert (ends, flags) == ([5, 5], [0, 0])
+        assert (outcome.cold_starts, outcome.cold_requests) == (0, 0)
+
+    def test_workers_that_are_kept_from_then_on_are_ready_as_well(self) -> None:
+        hours = HoursSchedule(begins=time(0), ends=time(0, 10))
+        rules = FleetRules(start_seconds=10, idle_seconds=0, schedule=hours)
+        _, flags, outcome = played(one_job(at=0, work=5), rules)
+        assert (flags, outcome.cold_starts, outcome.billed_seconds) == ([0], 0, 600)
+
+    def test_more_workers_are_kept_than_there_are_requests(self) -> None:
+        rules = FleetRules(start_seconds=10, workers_min=500, workers_max=500)
+        assert outcome_of(NOTHING, rules).billed_seconds == 500 * SPAN
 
     def test_the_last_request_is_done_and_its_worker_idles_out_beyond_the_span(self) -> None:
         rules = FleetRules(start_seconds=20, idle_seconds=5, placing_seconds=7)

@@ -254,6 +254,7 @@ def test_too_few_replies_are_counted_by_role(tmp_path: Path) -> None:
         '{"audio": {"seconds": 60}, "timings": {"total": -1}, "segments": []}',
         '{"audio": {"seconds": 60}, "timings": {"total": 1}, "segments": [], "cold_start": 3}',
         '{"audio": {"seconds": true}, "timings": {"total": 1}, "turns": []}',
+        '{"audio": {"seconds": 60}, "timings": {"total": 1%s}, "segments": []}' % ("0" * 400),
         "[" * 100_000,
     ],
 )  # fmt: skip

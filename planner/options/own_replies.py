@@ -213,4 +213,8 @@ def _seconds(value: object) -> float | None:
     """A number of seconds, where it is one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON's whole numbers have no end
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

@@ -12,7 +12,7 @@ from handlers.prices import HOUR, MONTH_HOURS, Rate
 from planner.options.speeds import Speeds
 from planner.options.strategies import Option, gpu_roles, settings, wired
 from planner.simulator.fleet import Outcome
-from planner.simulator.shapes import Role, ShapeOutcome, simulate_shape
+from planner.simulator.shapes import Role, Shape, ShapeOutcome, simulate_shape
 from planner.traffic.trace import DAY_SECONDS, Trace, window
 
 MONTH_SECONDS: Final = MONTH_HOURS * HOUR
@@ -57,14 +57,15 @@ class Result:
 
     Attributes:
         option: what was simulated.
-        cost_per_month: of thirty days like these.
+        cost_per_month: of thirty days like these; never more than all workers cost all the time.
         cost_per_audio_hour: all that is paid for an hour of audio.
         p50: of whole requests that were finished, from arrival to answer; p95 and p99 alike.
         p95: see there.
         p99: see there.
         longest: see there.
         cold_share: of requests that met a cold start, of 1.
-        unfinished_share: of requests that were dropped after a day, of 1.
+        unfinished_share: of requests that got no answer, of 1: their work was cut off at the
+            manifests' time limit, or they were dropped after a day.
         utilisation: of the time of ready GPU workers, the share in which they had work.
         starts_per_month: cold starts of GPU workers.
         cost_by_role: dollars a month.
@@ -102,7 +103,7 @@ def simulate(
 ) -> Result:
     """Play the traffic through one option."""
     shape = wired(option, premises.speeds, quota=premises.quota, placing=premises.placing)
-    return _result(option, simulate_shape(premises.trace, shape, told=told), premises)
+    return _result(option, shape, simulate_shape(premises.trace, shape, told=told), premises)
 
 
 def simulate_all(
@@ -151,10 +152,15 @@ def busiest_day(option: Option, premises: Premises) -> BusiestDay:
     return BusiestDay(trace=day, outcomes=simulate_shape(day, shape).outcomes)
 
 
-def _result(option: Option, outcome: ShapeOutcome, premises: Premises) -> Result:
+def _result(option: Option, shape: Shape, outcome: ShapeOutcome, premises: Premises) -> Result:
     scale = MONTH_SECONDS / outcome.span
     costs: dict[Role, float] = {
         role: premises.rate(role).cost(seconds) for role, seconds in outcome.billed_seconds.items()
+    }
+    monthly: dict[Role, float] = {
+        # a worker that runs on after a short span is scaled with it, beyond what a month has
+        role: min(cost * scale, premises.rate(role).cost(_most_seconds(shape, role)))
+        for role, cost in costs.items()
     }
     workers = [outcome.outcomes[role] for role in gpu_roles(option.shape)]
     start, work, idle = (
@@ -164,7 +170,7 @@ def _result(option: Option, outcome: ShapeOutcome, premises: Premises) -> Result
     latency, audio_hours = outcome.latency, float(premises.trace.audio_seconds.sum()) / HOUR
     return Result(
         option=option,
-        cost_per_month=sum(costs.values()) * scale,
+        cost_per_month=sum(monthly.values()),
         cost_per_audio_hour=sum(costs.values()) / audio_hours,
         p50=latency.p(50),
         p95=latency.p(95),
@@ -174,10 +180,15 @@ def _result(option: Option, outcome: ShapeOutcome, premises: Premises) -> Result
         unfinished_share=outcome.unfinished / outcome.requests,
         utilisation=work / (work + idle) if work + idle else 0.0,
         starts_per_month=sum(fleet.cold_starts for fleet in workers) * scale,
-        cost_by_role={role: cost * scale for role, cost in costs.items()},
+        cost_by_role=monthly,
         billed={
             part: seconds / (start + work + idle) if start + work + idle else 0.0
             for part, seconds in (("start", start), ("work", work), ("idle", idle))
         },
         settings=settings(option, quota=premises.quota),
     )
+
+
+def _most_seconds(shape: Shape, role: Role) -> float:
+    """What the workers of a role are billed in a month at most."""
+    return shape.fleets[role].rules.workers_max * MONTH_SECONDS

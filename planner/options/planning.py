@@ -138,7 +138,8 @@ def prices_of_today(variables: Mapping[str, str], *, err: Console) -> PriceList:
     try:
         return refresh(listed, variables=variables)
     except AccountError as error:
-        err.print(f"{error} The published prices are used.", style="yellow", soft_wrap=True)
+        told = f"{error} The published prices are used."
+        err.print(told, style="yellow", markup=False, soft_wrap=True)
         return listed
 
 
@@ -156,7 +157,8 @@ def _traffic(asked: Asked, *, told: Told, err: Console) -> tuple[Trace, str]:
         return make_trace(Profile.read(name), seed=asked.seed), f"profile {name}, seed {asked.seed}"
 
     def left_out(bad: LogRowsBad) -> None:
-        err.print(f"{bad.count:,} bad rows of {asked.log} were left out.", style="yellow")
+        told = f"{bad.count:,} bad rows of {asked.log} were left out."
+        err.print(told, style="yellow", markup=False)
 
     trace = read_log(
         asked.log,
@@ -223,14 +225,14 @@ def _write(asked: Asked, found: Study, text: str, *, err: Console) -> None:
         place = error.filename or asked.pictures or asked.json
         raise AnswerUnwritable(str(place), reason=error.strerror or str(error)) from None
     if written:
-        err.print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+        err.print(f"Written: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
 
 
 @contextmanager
 def _progress(err: Console) -> Iterator[Told]:
     """Show what is being done; where nobody watches, only when something new begins."""
     bars = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -247,7 +249,7 @@ def _progress(err: Console) -> Iterator[Told]:
                 seen.append(what)
                 bars.reset(task, description=what)
                 if not err.is_terminal and len(seen) == 1:
-                    err.print(f"{what} ...", style="dim")
+                    err.print(f"{what} ...", style="dim", markup=False)
             bars.update(task, completed=done, total=whole)
 
         yield told

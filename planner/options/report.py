@@ -26,6 +26,7 @@ from planner.traffic.description import DAY_NAMES, Traffic
 SCHEMA: Final = 1
 """Of the JSON; grows when a field changes its meaning."""
 _DIGITS: Final = 6
+"""That count, of numbers in the JSON."""
 
 
 def body(study: Study) -> dict[str, Any]:
@@ -103,30 +104,34 @@ def traffic_table(traffic: Traffic) -> Table:
     """What the requests look like."""
     table = _table("Traffic", "", "")
     bursts, gap = traffic.bursts, traffic.bursts.median_gap
-    table.add_row(
+    _row(
+        table,
         "requests",
         f"{traffic.requests:,} in {traffic.days:.4g} days, {count(traffic.per_day)} a day",
     )
-    table.add_row(
+    _row(
+        table,
         "audio",
         f"{traffic.audio_hours:,.1f} hours; a request has {seconds(traffic.mean_audio)} on "
         f"average, {seconds(traffic.median_audio)} in the middle",
     )
     busiest = traffic.busiest_weekday
-    table.add_row(
+    _row(
+        table,
         "busiest",
         f"{DAY_NAMES[busiest].capitalize()} ({traffic.by_weekday[busiest]:,}), and "
         f"{traffic.peak or '-'} UTC",
     )
     zones = ", ".join(map(str, traffic.dead_zones))
-    table.add_row("dead zones", f"{zones} UTC" if zones else "none")
-    table.add_row(
+    _row(table, "dead zones", f"{zones} UTC" if zones else "none")
+    _row(
+        table,
         "bursts",
         f"{bursts.count:,} of 3 or more within 5 minutes; {bursts.mean:.1f} requests on average, "
         f"{bursts.largest:,} the largest" + (f", median gap {seconds(gap)}" if gap else ""),
     )
     users = ", ".join(f"{user.name} {share(user.share)}" for user in traffic.users[:3])
-    table.add_row("users", f"{traffic.user_count:,}: {users}" if users else "not known")
+    _row(table, "users", f"{traffic.user_count:,}: {users}" if users else "not known")
     return table
 
 
@@ -154,7 +159,8 @@ def options_table(study: Study) -> Table:
         elif result is following:
             mark += "2"
         lost = f"{share(result.unfinished_share)} lost" if result.unfinished_share else ""
-        table.add_row(
+        _row(
+            table,
             mark,
             result.name + (f" ({lost})" if lost else ""),
             f"{result.cost_per_month:,.2f}",
@@ -177,7 +183,8 @@ def migration_table(study: Study) -> Table:
     """The way from one endpoint to three, step by step."""
     table = _table("From one endpoint to three", "to", "from, to", "$/month", "p95", "does it pay")
     for step in study.steps:
-        table.add_row(
+        _row(
+            table,
             step.stage,
             f"{step.before.name}\n{step.after.name}",
             f"{money(step.before.cost_per_month)}\n{money(step.after.cost_per_month)}",
@@ -194,19 +201,21 @@ def inputs_table(study: Study) -> Table:
     table = _table(f"Inputs: {premises.speeds.title}", "input", "value", "basis", "source")
     for item in study.inputs:
         if not item.role:
-            table.add_row(item.name, item.shown, item.basis, _dated(item.source, item.date))
+            _row(table, item.name, item.shown, item.basis, _dated(item.source, item.date))
     for role, speed in premises.speeds.roles.items():
         work = f"{speed.per_audio_second} s for a second of audio"
         fixed = f"{speed.fixed} s, and " if speed.fixed.high else ""
         only = f"{speed.fixed} s" if speed.fixed.high and not speed.per_audio_second.high else ""
-        table.add_row(
+        _row(
+            table,
             f"{role}: work",
             only or fixed + work,
             speed.work.basis,
             _dated(speed.work.source, speed.work.day.isoformat()),
         )
         starts = ", ".join(f"{kind} {figure}" for kind, figure in speed.starts.items())
-        table.add_row(
+        _row(
+            table,
             f"{role}: start",
             f"{starts} s",
             speed.start.basis,
@@ -216,13 +225,18 @@ def inputs_table(study: Study) -> Table:
 
 
 def _table(title: str, *columns: str, numbers: Iterable[int] = ()) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", caption_justify="left")
+    table = Table(title=Text(title, style="bold"), title_justify="left", caption_justify="left")
     table.show_header = any(columns)
     right = set(numbers)
     for place, column in enumerate(columns):
         justify: JustifyMethod = "right" if place in right else "left"
         table.add_column(column, justify=justify, overflow="fold")
     return table
+
+
+def _row(table: Table, *cells: str, style: str | None = None) -> None:
+    """Add cells as they are: what a log or a file says may look like rich's markup."""
+    table.add_row(*map(Text, cells), style=style)
 
 
 def _paragraphs(console: Console, title: str, said: Iterable[str], style: str = "") -> None:
@@ -276,7 +290,7 @@ def _turn(turn: Turn, study: Study) -> dict[str, Any]:
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401  of JSON
     if isinstance(value, float):
-        return round(value, _DIGITS)
+        return float(f"{value:.{_DIGITS}g}")
     if isinstance(value, dict):
         return {str(key): _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,34 +1,31 @@
 """The same traffic, more or less of it."""
 
-from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.traffic.trace import Trace, window
+from planner.traffic.trace import Trace
 
 _WEEK: Final = 7 * 86400.0
 _NEAR: Final = 1800.0
-"""Seconds by which a copy is moved where a trace is too short to be moved by weeks."""
+"""Seconds by which a copy is moved at most, beside whole weeks."""
 
 
-def scaled(trace: Trace, factor: float, *, seed: int = 0, within: float | None = None) -> Trace:
+def scaled(trace: Trace, factor: float, *, seed: int = 0) -> Trace:
     """Make a trace of `factor` times as many requests, at the same hours of the week.
 
     Fewer: each request stays with the probability `factor`. More: others like these come too, each
-    copy moved by whole weeks, around the end, or by up to half an hour where there is one week
-    alone; so bursts stay bursts and meet by chance. The last copy is thinned as above.
+    copy moved by whole weeks, around the end, where there is more than one, and by up to half an
+    hour; so bursts stay bursts, and two of one hour meet by chance alone. The last copy is thinned
+    as above.
 
     Args:
         trace: what is scaled.
         factor: above 0.
         seed: of what is drawn.
-        within: seconds from the start that are enough; None for all.
 
     """
-    if within is not None and within < trace.span:
-        trace = window(trace, since=None, until=trace.start + timedelta(seconds=within))
     random = np.random.default_rng(seed)
     whole = int(factor)
     parts = [_copy(trace, number, random) for number in range(whole)]
@@ -56,13 +53,11 @@ def _copy(trace: Trace, number: int, random: np.random.Generator) -> _Columns:
     weeks = int(trace.span // _WEEK)
     if not number:
         return trace.seconds, trace.audio_seconds, trace.users
+    seconds = trace.seconds
     if weeks > 1:
         # only within whole weeks, so that hours and weekdays stay what they are
         moved = (number % weeks or int(random.integers(1, weeks))) * _WEEK
         around = weeks * _WEEK
-        inside = trace.seconds < around
-        seconds = np.where(inside, (trace.seconds + moved) % around, trace.seconds)
-        seconds = seconds + random.uniform(-60, 60)
-    else:
-        seconds = trace.seconds + random.uniform(-_NEAR, _NEAR)
+        seconds = np.where(seconds < around, (seconds + moved) % around, seconds)
+    seconds = seconds + random.uniform(-_NEAR, _NEAR)
     return seconds % trace.span, trace.audio_seconds, trace.users

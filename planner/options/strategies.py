@@ -19,6 +19,8 @@ IDLE_SECONDS: Final = (5, 60, 300, 600, 1800)
 """RunPod's default, that of Parley's manifests, and longer ones."""
 ORCHESTRATOR_VCPUS: Final = 2
 MANIFEST_IDLE: Final = 60.0
+MANIFEST_TIMEOUT: Final = 3600.0
+"""Seconds that the manifests give a job of a GPU endpoint; RunPod's default is 600."""
 _HOURS: Final = (6, 12, 16)
 _PING_SECONDS: Final = 300.0
 """The shortest period of free schedulers, such as that of GitHub Actions."""
@@ -202,6 +204,7 @@ def _rules(option: Option, speeds: Speeds, role: Role, *, most: int, placing: fl
         placing_seconds=placing,
         schedule=_schedule(strategy.hours) if strategy.hours else None,
         ping_every=strategy.ping_every,
+        timeout_seconds=MANIFEST_TIMEOUT,
     )
     if option.starts == "downloading" and "downloading" in speed.starts:
         return replace(rules, start_seconds=speed.starts["downloading"].middle)

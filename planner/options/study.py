@@ -55,8 +55,8 @@ class Study:
         efficient: options that none other beats in cost and p95 at once, from cheap to fast.
         variants: the chosen option where starts find something else.
         ends: the choice where every speed is at the low, and at the high end of what is said.
-        placing: seconds before each start, of finding a machine, with which the chosen option still
-            does what is wanted; None where it always does, or never.
+        placing: seconds before each start, of finding a machine, all of them, with which the chosen
+            option still does what is wanted; None where it always does, or never.
         option_turns: volumes at which another option is to be taken.
         shape_turns: volumes at which another shape is.
         limits: volumes from which on no option does what is wanted, or, where none does, one would.
@@ -139,7 +139,6 @@ def study(
     def changed(options: Sequence[Option], premises: Premises, what: str) -> Choice:
         return choose(simulate_all(options, premises, told=partial(told, what)), goal)
 
-    nearby = volumes.premises(1.0)
     return Study(
         premises=premises,
         traffic=traffic,
@@ -149,10 +148,10 @@ def study(
         efficient=frontier(results),
         variants=tuple(_variants(best, premises)),
         ends=tuple(
-            (end, changed(found, replace(nearby, speeds=premises.speeds.at(end)), "Other speeds"))
+            (end, changed(found, replace(premises, speeds=premises.speeds.at(end)), "Other speeds"))
             for end in (_ENDS if _uncertain(premises.speeds) else ())
         ),
-        placing=_placing(best, nearby, goal) if choice.met else None,
+        placing=_placing(best, premises, goal) if choice.met else None,
         option_turns=turns(lambda factor: _name(chosen(factor)), largest=largest),
         shape_turns=turns(lambda factor: _shape(chosen(factor)), largest=largest),
         limits=turns(lambda factor: _able(chosen(factor)), largest=largest),
@@ -197,7 +196,7 @@ def _able(result: Result | None) -> str:
 def _placing(best: Result, premises: Premises, goal: Goal) -> float | None:
     """Seconds of finding a machine before each start up to which an option does what is wanted.
 
-    None where it does up to `_PLACING_MOST`.
+    None where it does with `_PLACING_MOST` more than there are.
     """
 
     def met(seconds: float) -> bool:
@@ -210,7 +209,7 @@ def _placing(best: Result, premises: Premises, goal: Goal) -> float | None:
     while high - low > _PLACING_WITHIN:
         middle = (low + high) / 2
         low, high = (middle, high) if met(middle) else (low, middle)
-    return low
+    return premises.placing + low
 
 
 def _uncertain(speeds: Speeds) -> bool:

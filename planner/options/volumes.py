@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
+
+import numpy as np
 
 from planner.options.migration import Stage
 from planner.options.plan import Premises, Result, Told, simulate_all
 from planner.options.scaling import scaled
 from planner.options.strategies import Option
-from planner.traffic.trace import DAY_SECONDS
+from planner.traffic.trace import DAY_SECONDS, Trace, window
 
-REQUESTS: Final = 20_000
+REQUESTS: Final = 400_000
 """About as many are simulated of each option at another volume; of one day at least, all."""
 _WEEK: Final = 7
 
@@ -42,7 +45,7 @@ class Volumes:
         factor = round(factor, 9)  # the same volume by another way
         if (factor, stage) not in self._known:
             premises = self.premises(factor)
-            # of very few requests none may be drawn
+            # of very few requests none may be drawn, but of a whole copy all are
             self._known[factor, stage] = (
                 simulate_all(self._found[stage], premises, told=self._told)
                 if len(premises.trace)
@@ -59,6 +62,31 @@ class Volumes:
 
     def premises(self, factor: float) -> Premises:
         """Give the traffic of these days, times a factor."""
-        within = self.days(factor) * DAY_SECONDS
-        trace = scaled(self._premises.trace, factor, within=within)
-        return replace(self._premises, trace=trace)
+        part = usual(self._premises.trace, days=self.days(factor))
+        return replace(self._premises, trace=scaled(part, factor))
+
+
+def usual(trace: Trace, *, days: float) -> Trace:
+    """Give so many days on end that stand for all.
+
+    They hold as many requests as days of this number do on average, or else the next more that any
+    do: never none.
+
+    Args:
+        trace: holds a request.
+        days: at least 1; the whole trace where it has no more.
+
+    """
+    if days >= trace.days:
+        return trace
+    latest = trace.days - days
+    begins = np.append(np.arange(0.0, latest), latest)
+    edges = [begins * DAY_SECONDS, (begins + days) * DAY_SECONDS]
+    first, after = (np.searchsorted(trace.seconds, edge) for edge in edges)
+    after[-1] = len(trace)  # the last request may lie at the very end
+    counts = after - first
+    enough = min(len(trace) * days / trace.days, counts.max())
+    chosen = float(begins[np.where(counts >= enough, counts, len(trace) + 1).argmin()])
+    since = trace.start + timedelta(days=chosen)
+    until = None if chosen == latest else since + timedelta(days=days)
+    return window(trace, since=since, until=until)

@@ -3,17 +3,22 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from planner.options.advice import NOTHING, Goal, Turn, rule_of_thumb
+from handlers.prices import HOUR
+from handlers.settings import Settings
+from planner.options.advice import NOTHING, Choice, Goal, Turn, rule_of_thumb
 from planner.options.evidence import Input, claims
 from planner.options.migration import PAYS, Step
 from planner.options.plan import Result
-from planner.options.strategies import Starts, most_workers
+from planner.options.strategies import MANIFEST_TIMEOUT, Starts, most_workers
 from planner.options.study import Study
 
 _DAY: Final = 86400.0
+_WEEK_DAYS: Final = 7
 _SHORT_DAYS: Final = 14.0
 _UNUSED_DAYS: Final = 3
 """Days without a request after which RunPod lowers an endpoint's maximum."""
+_LONGEST: Final[float] = Settings.model_fields["max_audio_seconds"].default
+"""Seconds of audio that Parley takes where nobody sets another limit."""
 
 
 def money(dollars: float) -> str:
@@ -60,7 +65,11 @@ def recommendation(study: Study) -> Iterator[str]:
         f"{share(best.billed['work'])} work and {share(best.billed['idle'])} idle."
     )
     if best.unfinished_share:
-        yield f"{share(best.unfinished_share)} of the requests wait for a day, and are dropped."
+        yield (
+            f"{share(best.unfinished_share)} of the requests get no answer: their work is cut off "
+            f"after {seconds(MANIFEST_TIMEOUT)}, the manifests' timeout_seconds, or they are "
+            "dropped after a day in the queue."
+        )
     yield "In its manifest: " + "; ".join(_told(role, told) for role, told in best.settings.items())
     if study.choice.following is not None:
         yield f"Next best: {_why_not(study.choice.following, best, goal)}"
@@ -89,13 +98,14 @@ def changes(study: Study) -> Iterator[str]:
             f"Looked at were {count(study.per_day(1 / study.largest))} to "
             f"{count(study.per_day(study.largest))} requests a day, {study.largest:g} times less "
             f"and more than today's {count(study.per_day(1))}, with the same "
-            f"{study.premises.quota} workers; {study.volume_days:.0f} days of the most."
+            f"{study.premises.quota} workers; of the most, {study.volume_days:.0f} days were "
+            "simulated."
         )
-        yield _turns(study, study.option_turns, what="option")
-        yield _turns(study, study.shape_turns, what="shape")
-        for turn in study.limits:
-            begins, any_ = _from(turn, study), "no" if turn.after == NOTHING else "an"
-            yield f"{begins[0].upper()}{begins[1:]} {any_} option does what is wanted."
+        if study.choice.met:
+            yield _turns(study, study.option_turns, what="option")
+            yield _turns(study, study.shape_turns, what="shape")
+        yield from _limits(study)
+        yield from _crowded(study)
     if study.placing is not None:
         yield (
             f"{study.choice.best.name} does what is wanted as long as finding a machine takes at "
@@ -167,8 +177,28 @@ def warnings(study: Study) -> Iterator[str]:
             "endpoints that nobody uses for three days, and sets it to 0 after seven; that is not "
             "simulated."
         )
-    if study.choice.best.option.strategy.kind == "hours":
+    if too_long := int((study.premises.trace.audio_seconds > _LONGEST).sum()):
+        yield (
+            f"{too_long:,} of the requests have more than {_LONGEST / HOUR:g} hours of audio. "
+            "Parley refuses these (PARLEY_MAX_AUDIO_SECONDS); they are simulated as if it did not."
+        )
+    yield from _to_do(study.choice)
+
+
+def _to_do(choice: Choice) -> Iterator[str]:
+    """Say what options need that no manifest brings about."""
+    if choice.best.option.strategy.kind == "hours":
         yield "Active hours need `parley warm` to be called from a cron (docs/deploying.md)."
+    named = [choice.best, *([choice.following] if choice.following else []), *choice.elsewhere]
+    for result in named:
+        every = result.option.strategy.ping_every
+        if every is not None:
+            yield (
+                f"Pings, as of {result.name}, are jobs that you send: call `python -m deploy ping "
+                f"{result.option.shape}` every {every / 60:g} minutes, day and night, from a cron. "
+                "It gives each endpoint a second of silence (docs/deploying.md)."
+            )
+            return
 
 
 def _why_not(other: Result, best: Result, goal: Goal) -> str:
@@ -202,6 +232,26 @@ def _turns(study: Study, found: Sequence[Turn], *, what: str) -> str:
         return f"The {what} to take stays the same."
     said = (f"{_from(turn, study)} it is {turn.after}" for turn in other)
     return f"The {what} to take changes: {'; '.join(said)}."
+
+
+def _limits(study: Study) -> Iterator[str]:
+    """Say from which volume on nothing does what is wanted, or what then does."""
+    does = {turn.factor: turn.after for turn in study.option_turns}
+    for turn in study.limits:
+        begins = _from(turn, study)
+        what = "no option does" if turn.after == NOTHING else f"{does[turn.factor]} does"
+        yield f"{begins[0].upper()}{begins[1:]} {what} what is wanted."
+
+
+def _crowded(study: Study) -> Iterator[str]:
+    """Say that copies of one week lie over each other where there are more of them than weeks."""
+    weeks = max(1, int(study.traffic.days // _WEEK_DAYS))
+    if any(t.factor > weeks for t in (*study.option_turns, *study.shape_turns, *study.limits)):
+        more = f"{weeks} times as much as today" if weeks > 1 else "today's traffic"
+        yield (
+            f"Above {more}, copies of the same burst come within the same hour of the week, closer "
+            "than new ones would: what changes there may change later than is said."
+        )
 
 
 def _factor(turn: Turn) -> float:

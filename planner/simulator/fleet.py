@@ -33,7 +33,8 @@ class FleetRules:
 
     Args:
         start_seconds: a cold start, billed: from the container's start to the first job.
-        workers_min: kept when there is nothing to do.
+        workers_min: kept when there is nothing to do. Those of second 0, a schedule's included, are
+            ready then: they were started before, and that start is not billed.
         workers_max: there are never more, those that are stopping included.
         idle_seconds: a worker above the minimum is stopped when it has had no job for so long.
         scaler: QUEUE_DELAY starts the first worker at once, and one more each `scaler_value`

@@ -377,27 +377,30 @@ def _look(state: State, worker: int, time: float, key: int) -> None:
 @compiled
 def _hire(state: State, time: float) -> None:
     core = state.core[0]
-    core.free -= 1
-    worker = state.workers[core.free].free
-    own, most = state.workers[worker], len(state.workers)
-    latest = (core.ended_top - 1) % most
-    own.revived = 0
+    latest = (core.ended_top - 1) % len(state.workers)
+    core.latest_start = time
     if core.revives and core.ended and time - state.workers[latest].ended < core.revival_window:
         core.ended_top = latest
         core.ended -= 1
         core.revivals += 1
-        own.revived = 1
-        own.born = time
-        own.ready = time + core.revival
+        _add(state, time, time + core.revival, 1)
     else:
         core.cold_starts += 1
-        own.born = time + core.placing
-        own.ready = own.born + core.start
+        born = time + core.placing
+        _add(state, born, born + core.start, 0)
+
+
+@compiled
+def _add(state: State, born: float, ready: float, revived: int) -> None:
+    core = state.core[0]
+    core.free -= 1
+    worker = state.workers[core.free].free
+    own = state.workers[worker]
+    own.born, own.ready, own.revived = born, ready, revived
     own.state, own.held, own.asks, own.rests = _STARTING, 0, 0, 0
     core.alive += 1
     core.present += 1
-    core.latest_start = time
-    _push(state, own.ready, _STARTED, worker)
+    _push(state, ready, _STARTED, worker)
 
 
 @compiled
@@ -566,6 +569,24 @@ def _has_room(state: State, jobs: int) -> bool:
     core = state.core[0]
     events = core.events + jobs + 2 * len(state.workers)
     return bool(core.waiting + jobs <= len(state.queue) and events <= len(state.events))
+
+
+@compiled
+def begin(state: State) -> None:
+    """Let the workers of the first minimum be there, ready, before anything happens.
+
+    They were started before second 0, by whom and when is not known: no start of them is counted.
+
+    Args:
+        state: of a fleet to which nothing has happened; changed.
+
+    """
+    core, switches = state.core[0], state.switches
+    while core.next_switch < len(switches) and switches[core.next_switch].time <= 0.0:
+        core.minimum = switches[core.next_switch].minimum
+        core.next_switch += 1
+    for _ in range(core.minimum):
+        _add(state, 0.0, 0.0, 0)
 
 
 @compiled

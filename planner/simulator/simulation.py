@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from planner.errors import RequestsInvalid
 from planner.simulator.fleet import DAY, Finished, FleetRules, Floats, Jobs, Outcome, Series
-from planner.simulator.kernel import FULL, play
+from planner.simulator.kernel import FULL, begin, play
 from planner.simulator.latencies import Latencies
 from planner.simulator.state import PARTS, State, created, logging, widened
 
@@ -43,6 +43,7 @@ class FleetSimulation:
     ) -> None:
         self._span = checked_span(span)
         self._state = created(rules, start=start, span=span, parts=parts)
+        begin(self._state)
         self._latest = 0.0
 
     def feed(self, jobs: Jobs) -> Finished:

@@ -132,7 +132,7 @@ def created(
     return State(
         core=core,
         workers=workers,
-        events=np.zeros(ROOM, EVENT),
+        events=np.zeros(ROOM + rules.workers_max, EVENT),
         queue=np.zeros(ROOM, REQUEST),
         log=np.zeros(ROOM, END),
         switches=switches,

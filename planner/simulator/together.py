@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from planner.simulator.fleet import Finished, FleetRules, Floats, Jobs, Outcome
-from planner.simulator.kernel import FULL, play_together
+from planner.simulator.kernel import FULL, begin, play_together
 from planner.simulator.simulation import checked, checked_span, finished, outcome
 from planner.simulator.state import CALL, END, PARTS, ROOM, State, Team, created, logging, widened
 
@@ -47,6 +47,8 @@ class TeamSimulation:
             created(own, start=start, span=span, parts=parts, holds=not number)
             for number, own in enumerate(rules)
         )
+        for state in (holding, one, other):
+            begin(state)
         calls, log = np.zeros(ROOM, CALL), np.zeros(0, END)
         self._team = Team(holding=holding, one=one, other=other, calls=calls, log=log)
 

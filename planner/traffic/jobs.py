@@ -260,7 +260,11 @@ def _audio_seconds(output: object) -> float | None:
     seconds = usage.get("audio_seconds") if isinstance(usage, Mapping) else None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
-    return float(seconds) if math.isfinite(seconds) and seconds > 0 else None
+    try:
+        found = float(seconds)
+    except OverflowError:  # JSON has whole numbers of any length
+        return None
+    return found if math.isfinite(found) and found > 0 else None
 
 
 def _append(path: Path, lines: list[dict[str, Any]]) -> None:

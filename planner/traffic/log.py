@@ -54,7 +54,9 @@ def read_log(  # noqa: PLR0913  each says one thing about the file, by name
     """Read the requests of a log.
 
     Without `since` and `until`, what was observed goes from the first request to one mean gap after
-    the last: to the day after it where all came at one moment.
+    the last, and is a day at least: nobody knows that nothing came later that day, but a month
+    scaled from a minute would cost more than it can. With only one of them the other end is the
+    first request or one mean gap after the last: the day after it where all came at one moment.
 
     Args:
         path: of the log.
@@ -96,7 +98,7 @@ def read_log(  # noqa: PLR0913  each says one thing about the file, by name
         skipped(bad)
     if not found.times:
         raise LogEmpty(str(path))
-    whole = found.trace()
+    whole = found.trace(least=DAY_SECONDS if since is None and until is None else 0.0)
     begins, ends = since or whole.start, until or whole.end
     if begins >= whole.end or ends <= whole.start or begins >= ends:
         raise LogEmpty(str(path))
@@ -147,7 +149,8 @@ class _Requests:
             self.zoned = zoned
         return when, seconds, name
 
-    def trace(self) -> Trace:
+    def trace(self, *, least: float) -> Trace:
+        """The requests in order; `least` are the seconds that were observed at least."""
         times = np.frombuffer(self.times)
         order = np.argsort(times, kind="stable")
         times = times[order]
@@ -161,7 +164,7 @@ class _Requests:
             audio_seconds=np.frombuffer(self.audio)[order],
             users=np.frombuffer(self.users, dtype=np.int32)[order],
             names=tuple(self.names),
-            span=float(seconds[-1]) + gap,
+            span=max(float(seconds[-1]) + gap, least),
         )
 
 

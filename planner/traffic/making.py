@@ -98,8 +98,8 @@ def _bursts(
     found: list[tuple[int, _Ints]] = []
     free = requests.copy()
     longest: int | None = None
-    if bursts.largest and count:
-        room = int(free.max())
+    room = int(free.max())
+    if bursts.largest and count and room >= BURST_LEAST:
         longest = max(BURST_LEAST, min(bursts.largest, room, within - BURST_LEAST * (count - 1)))
         chances = np.maximum(free - longest, 0) + (free == room) * (room == longest)
         weekday = int(draw.choice(len(free), p=chances / chances.sum()))

@@ -144,7 +144,7 @@ class Profile(Table):
     """Traffic as it is stated; all times are of UTC.
 
     Attributes:
-        start: the first day.
+        start: the first day, from 2000 to 2099.
         days: how many.
         requests_per_day: on average; their number over all days is this, rounded, and not drawn.
         hours: 24 weights. In an hour of weight 0 nothing comes, nor does a burst reach into it
@@ -157,7 +157,7 @@ class Profile(Table):
 
     """
 
-    start: dt.date
+    start: Annotated[dt.date, Field(ge=dt.date(2000, 1, 1), lt=dt.date(2100, 1, 1))]
     days: Annotated[int, Field(ge=1, le=3660)]
     requests_per_day: _Positive
     hours: Annotated[tuple[_Weight, ...], _List, Field(min_length=24, max_length=24)] = (1.0,) * 24
