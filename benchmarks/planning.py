@@ -14,7 +14,8 @@ from rich.console import Console
 
 from handlers.prices import PriceList
 from planner.options.advice import LARGEST, Goal
-from planner.options.planning import Asked, answer, console
+from planner.options.planning import Asked, answer
+from planner.screen import console
 from planner.traffic.log_columns import Columns
 
 DOCUMENT: Final = Path("docs/planning.md")

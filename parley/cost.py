@@ -82,11 +82,10 @@ def cost(  # noqa: PLR0913  one parameter an option
 
         sys.stdout.write(json.dumps(body(spending), indent=2) + "\n")
         return
-    from rich.console import Console  # noqa: PLC0415
-
     from planner.money.cost_report import show  # noqa: PLC0415
+    from planner.screen import console  # noqa: PLC0415
 
-    show(spending, Console(highlight=False))
+    show(spending, console())
 
 
 def _spending(

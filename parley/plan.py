@@ -180,7 +180,8 @@ def plan(  # noqa: PLR0913  one parameter an option
     from handlers.errors import ParleyError  # noqa: PLC0415  what is heavy loads when needed
     from planner.errors import PlanError  # noqa: PLC0415
     from planner.options.advice import DEFAULT_P95, Goal  # noqa: PLC0415
-    from planner.options.planning import Asked, answer, console, prices_of_today  # noqa: PLC0415
+    from planner.options.planning import Asked, answer, prices_of_today  # noqa: PLC0415
+    from planner.screen import console  # noqa: PLC0415
     from planner.traffic.log_columns import Columns  # noqa: PLC0415
     from planner.traffic.recording import record as watch  # noqa: PLC0415
 

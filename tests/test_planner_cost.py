@@ -1,5 +1,6 @@
 """Sums of what was spent: out of replies, out of RunPod's records, beside a plan."""
 
+import io
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from handlers.replies import Reply, Usage
 from handlers.timeline import AudioFacts, Spent
@@ -17,6 +19,7 @@ from planner.errors import AccountAnswerInvalid, CostFileInvalid, CostFileUnusab
 from planner.money.bills import read_bills
 from planner.money.cost import Part, compare, summarise
 from planner.money.cost_files import read_files, read_plan
+from planner.money.cost_report import Spending, dollars, show
 from planner.money.management import Account, Management
 from tests.accounts import account
 from tests.test_management_billing import worked
@@ -343,3 +346,12 @@ def test_lines_add_up_to_the_total(parts: list[Part], by: list[Any]) -> None:
     assert summary.total.requests == len({part.request for part in parts})
     assert summary.total.audio_seconds == 60.0 * summary.total.requests
     assert summary.total.all_dollars >= 0
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_sum_is_cut_off_on_a_screen(tmp_path: Path, width: int) -> None:
+    written = io.StringIO()
+    summary = summarise(parts_of(tmp_path, SINGLE))
+    show(Spending(replies=summary), Console(file=written, width=width))
+    assert "…" not in written.getvalue()
+    assert dollars(summary.total.all_dollars) in written.getvalue()

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from planner.coldstart.chart import draw
 from planner.coldstart.comparison import Comparison, compare
 from planner.coldstart.experiment import News, Told
@@ -16,6 +14,7 @@ from planner.coldstart.report import as_json, comparison_as_json, show, show_com
 from planner.coldstart.store import read
 from planner.coldstart.verdicts import FILE, Criteria, Findings, examine
 from planner.errors import RunsFileUnusable
+from planner.screen import console
 
 STDOUT: Final = "-"
 
@@ -47,7 +46,7 @@ def publish(file: Path, places: Places, *, criteria: Path | None = None) -> Find
     runs = read(file)
     findings = examine(runs, limits)
     if places.json_file != STDOUT:
-        show(findings, Console(highlight=False))
+        show(findings, console())
     _keep(as_json(findings), places.json_file)
     if places.chart:
         _write(places.chart, lambda path: draw([runs], path))
@@ -69,7 +68,7 @@ def publish_comparison(
     pair = read(first), read(second)
     found = compare(*pair, limits)
     if places.json_file != STDOUT:
-        show_comparison(found, Console(highlight=False))
+        show_comparison(found, console())
     _keep(comparison_as_json(found), places.json_file)
     if places.chart:
         _write(places.chart, lambda path: draw(pair, path))

@@ -1,6 +1,6 @@
 """What was spent, as tables for people and as JSON for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,8 @@ from rich.text import Text
 from planner.money.cost import Compared, Sum, Summary
 
 _DIGITS: Final = 6
+_WIDE: Final = 110
+"""Characters of a screen that all columns fit into."""
 _HOUR: Final = 3600.0
 _REPLIES: Final = (
     "Replies know nothing of idle workers, of seconds before a worker's process began, and of "
@@ -56,7 +58,7 @@ def body(spending: Spending) -> dict[str, Any]:
 def show(spending: Spending, console: Console) -> None:
     """Write it for people."""
     if spending.replies is not None:
-        console.print(_replies_table(spending.replies))
+        console.print(_replies_table(spending.replies, wide=console.width >= _WIDE))
         console.print(Text(_REPLIES, style="dim"))
         if seconds := spending.replies.total.unpriced_seconds:
             console.print(Text(_UNPRICED.format(seconds=seconds), style="yellow"))
@@ -80,24 +82,33 @@ def dollars(amount: float | None) -> str:
     return f"${amount:,.2f}" if abs(amount) >= 1 or not amount else f"${amount:.4f}"
 
 
-def _replies_table(summary: Summary) -> Table:
+def _replies_table(summary: Summary, *, wide: bool) -> Table:
+    """One line a key; a narrow screen gets what matters most."""
     table = _table("What replies say", *summary.by)
-    for name in ("requests", "audio", "worker", "work", "cold", "starts", "total", "audio hour"):
-        table.add_column(name, justify="right")
+    columns: dict[str, Callable[[Sum], str]] = {
+        "requests": lambda line: f"{line.requests:,}",
+        "audio": lambda line: _clock(line.audio_seconds),
+    }
+    if wide:
+        columns |= {
+            "worker": lambda line: f"{line.worker_seconds:,.1f} s",
+            "work": lambda line: dollars(line.dollars) + _lacks(line),
+            "cold": lambda line: f"{line.cold_starts:,}",
+            "starts": lambda line: dollars(line.start_dollars),
+        }
+    columns |= {
+        "total": lambda line: dollars(line.all_dollars) + _lacks(line),
+        "audio hour": lambda line: dollars(line.per_audio_hour),
+    }
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     for key, line in [*summary.lines.items(), (None, summary.total)]:
-        lacks = "+" if line.unpriced_seconds else ""
-        table.add_row(
-            *_key(key, summary),
-            f"{line.requests:,}",
-            _clock(line.audio_seconds),
-            f"{line.worker_seconds:,.1f} s",
-            dollars(line.dollars) + lacks,
-            f"{line.cold_starts:,}",
-            dollars(line.start_dollars),
-            dollars(line.all_dollars) + lacks,
-            dollars(line.per_audio_hour),
-        )
+        table.add_row(*_key(key, summary), *(tell(line) for tell in columns.values()))
     return table
+
+
+def _lacks(line: Sum) -> str:
+    return "+" if line.unpriced_seconds else ""
 
 
 def _bills_table(summary: Summary) -> Table:
@@ -112,7 +123,9 @@ def _plan_table(compared: Sequence[Compared]) -> Table:
     table = _table("Beside the plan", "option", "shape")
     for name in ("planned a month", "so far a month", "more", "planned an hour", "so far an hour"):
         table.add_column(name, justify="right")
-    for one in compared:
+    for one in sorted(
+        compared, key=lambda one: (not one.option.is_recommended, one.option.per_month)
+    ):
         option = one.option
         table.add_row(
             Text(option.name + (" (recommended)" if option.is_recommended else "")),

@@ -32,7 +32,6 @@ ASSUMED_VCPU_HOUR: Final = 0.03
 """Dollars: the example in RunPod's API description, which prices no CPU anywhere."""
 _ORCHESTRATOR_FLAVOR: Final = "cpu3c"
 _STDOUT: Final = "-"
-_WIDTH: Final = 120
 """Of what goes into a file, where no terminal says its own."""
 
 
@@ -141,12 +140,6 @@ def prices_of_today(variables: Mapping[str, str], *, err: Console) -> PriceList:
         told = f"{error} The published prices are used."
         err.print(told, style="yellow", markup=False, soft_wrap=True)
         return listed
-
-
-def console(*, stderr: bool = False) -> Console:
-    """A console that is wide enough for the tables where no terminal says how wide it is."""
-    made = Console(stderr=stderr, highlight=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDTH)
 
 
 def _traffic(asked: Asked, *, told: Told, err: Console) -> tuple[Trace, str]:
