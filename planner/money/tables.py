@@ -18,6 +18,7 @@ from rich.text import Text
 from handlers.prices import PriceList
 from planner.errors import PlanError
 from planner.money.table_inputs import INPUTS, Inputs, Range, Reactive, Requests, Schedules, Weights
+from planner.screen import console
 
 _HOUR: Final = 3600.0
 _MINUTE: Final = 60.0
@@ -307,12 +308,11 @@ def show(found: Sequence[Table], console: Console) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Show the tables of a file of inputs; returns the exit status."""
-    console = Console(highlight=False)
     try:
         inputs = Inputs.read(Path(arguments[0]) if arguments else INPUTS)
-        show(tables(inputs, PriceList.read()), console)
+        show(tables(inputs, PriceList.read()), console())
     except (PlanError, LookupError) as error:
-        Console(stderr=True, highlight=False).print(Text(str(error), style="red"))
+        console(stderr=True).print(Text(str(error), style="red"))
         return 2
     return 0
 
