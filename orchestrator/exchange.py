@@ -155,11 +155,9 @@ class Exchange:
         return line if len(line) <= _EXCERPT_CHARACTERS else f"{line[:_EXCERPT_CHARACTERS]}..."
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytearray:
-        content = bytearray()
-        async for block in response.content.iter_chunked(_BLOCK_BYTES):
-            content += block
-            if len(content) > ANSWER_BYTES:
-                raise ResultTooLarge(size=len(content), limit=ANSWER_BYTES)
+        content = await content_of(response, most=ANSWER_BYTES)
+        if len(content) > ANSWER_BYTES:
+            raise ResultTooLarge(size=len(content), limit=ANSWER_BYTES)
         return content
 
     def _read(self, content: bytearray) -> dict[str, Any]:
@@ -189,6 +187,16 @@ class Exchange:
         text = (await response.content.read(_EXCERPT_BYTES)).decode(errors="replace").strip()
         reason = "a web page" if text.startswith("<") else self.excerpt(text)
         return RequestRefused(self._endpoint, status=status, reason=reason or "no reason given")
+
+
+async def content_of(response: aiohttp.ClientResponse, *, most: int) -> bytearray:
+    """What a response holds; what is longer than `most` bytes is cut one block after it."""
+    content = bytearray()
+    async for block in response.content.iter_chunked(_BLOCK_BYTES):
+        content += block
+        if len(content) > most:
+            break
+    return content
 
 
 def why_unreachable(error: Exception) -> str:

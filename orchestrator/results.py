@@ -19,6 +19,7 @@ from handlers.errors import (
     ResultTooLarge,
 )
 from handlers.replies import LargeReply
+from orchestrator.exchange import content_of
 
 MOST_RESULT_BYTES: Final = 256 * 2**20
 """Far above what hours of audio give; it bounds the memory that a wrong link can take."""
@@ -29,7 +30,6 @@ _ATTEMPTS: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.5
 """Before the second try; it doubles with each further one."""
 _TRY: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_read=30)
-_BLOCK_BYTES: Final = 2**18
 
 
 async def resolve(
@@ -100,12 +100,7 @@ async def _tried(session: aiohttp.ClientSession, address: URL, *, size: int) -> 
     try:
         async with session.get(address, allow_redirects=False, timeout=_TRY) as response:
             _judge(response.status, host=host)
-            content = bytearray()
-            async for block in response.content.iter_chunked(_BLOCK_BYTES):
-                content += block
-                if len(content) > size:
-                    break
-            return bytes(content)
+            return bytes(await content_of(response, most=size))
     except TimeoutError as error:  # of one try: the deadline of all cancels instead
         raise BucketUnreachable(bucket=host, reason="it stopped answering") from error
     except aiohttp.ClientError as error:

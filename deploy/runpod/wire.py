@@ -25,7 +25,7 @@ from deploy.errors import (
 )
 from deploy.secrets import Secrets, sounds_secret
 from handlers.retry_after import asked_pause
-from orchestrator.exchange import why_unreachable
+from orchestrator.exchange import content_of, why_unreachable
 
 RUNPOD_API: Final = "https://api.runpod.io"
 """Where RunPod is managed: REST below /v2, GraphQL at /graphql."""
@@ -251,12 +251,10 @@ class Wire:
 
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:
-    content = bytearray()
-    async for block in response.content.iter_any():
-        content += block
-        if len(content) > _ANSWER_BYTES:
-            message = "longer than any answer is"
-            raise aiohttp.ClientPayloadError(message)
+    content = await content_of(response, most=_ANSWER_BYTES)
+    if len(content) > _ANSWER_BYTES:
+        message = "longer than any answer is"
+        raise aiohttp.ClientPayloadError(message)
     return bytes(content)
 
 

@@ -17,7 +17,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from handlers.retry_after import asked_pause
-from orchestrator.exchange import why_unreachable
+from orchestrator.exchange import content_of, why_unreachable
 from planner.errors import (
     AccountAddressInvalid,
     AccountAnswerInvalid,
@@ -180,12 +180,10 @@ class _Again(Exception):
 
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:
-    content = bytearray()
-    async for block in response.content.iter_any():
-        content += block
-        if len(content) > _ANSWER_BYTES:
-            message = "longer than any answer is"
-            raise aiohttp.ClientPayloadError(message)
+    content = await content_of(response, most=_ANSWER_BYTES)
+    if len(content) > _ANSWER_BYTES:
+        message = "longer than any answer is"
+        raise aiohttp.ClientPayloadError(message)
     return bytes(content)
 
 
